@@ -132,7 +132,7 @@ func (m *Map[K, V]) insert(k K, v V) slot {
 	return i
 }
 
-// remove takes an entry out. Its slot keeps key and links until it is freed.
+// remove takes an entry out. Its slot keeps everything else until it is freed.
 func (m *Map[K, V]) remove(i slot) {
 	e := m.slots.at(i)
 	if m.sent == i {
@@ -141,8 +141,6 @@ func (m *Map[K, V]) remove(i slot) {
 	delete(m.index, e.key)
 	m.slots.unlink(i)
 	e.seq = dead
-	var zero V
-	e.val = zero
 }
 
 // appendSet returns dst as it was on an error.

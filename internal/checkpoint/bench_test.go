@@ -127,7 +127,7 @@ func drainEveryMillisecond(r *RingReader, plain *plainRing, stop <-chan struct{}
 
 // benchmarkRatio alternates the two, so that whatever else the machine does meets both, and reports the medians
 // of the rounds and of the ratios of neighbouring rounds.
-func benchmarkRatio(b *testing.B, drained bool) {
+func benchmarkRatio(b *testing.B, drained bool, appendOps func(w Appender, payload []byte, ops int) error) {
 	s, plain := newBenchLog(b), newPlainRing(newBenchLog(b))
 	w, payload := s.Writer(nil), make([]byte, 64)
 	if drained {
@@ -143,7 +143,7 @@ func benchmarkRatio(b *testing.B, drained bool) {
 		t0 := time.Now()
 		plain.copyOps(payload, benchRound)
 		t1 := time.Now()
-		err := appendOps(w, payload, benchRound, 1)
+		err := appendOps(w, payload, benchRound)
 		t2 := time.Now()
 		require.NoError(b, err)
 		if !drained {
@@ -164,8 +164,21 @@ func median(v []float64) float64 {
 	return v[len(v)/2]
 }
 
-func BenchmarkAppendRatio(b *testing.B)        { benchmarkRatio(b, false) }
-func BenchmarkAppendRatioDrained(b *testing.B) { benchmarkRatio(b, true) }
+func BenchmarkAppendRatio(b *testing.B)         { benchmarkRatio(b, false, wholeOps) }
+func BenchmarkAppendRatioDrained(b *testing.B)  { benchmarkRatio(b, true, wholeOps) }
+func BenchmarkReserveRatio(b *testing.B)        { benchmarkRatio(b, false, singleOps) }
+func BenchmarkReserveRatioDrained(b *testing.B) { benchmarkRatio(b, true, singleOps) }
+
+func singleOps(w Appender, payload []byte, ops int) error { return appendOps(w, payload, ops, 1) }
+
+func wholeOps(w Appender, payload []byte, ops int) error {
+	for range ops {
+		if err := w.Append(1, payload); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 func BenchmarkRead64(b *testing.B) {
 	s := newBenchLog(b)

@@ -45,6 +45,9 @@ type Appender interface {
 	// before its next call. The room holds arbitrary bytes.
 	// Errors: ErrFull, ErrTooLarge, ErrSealed, ErrClosed, ErrBadKind; the batch stays as it was.
 	Reserve(kind Kind, n int) ([]byte, error)
+	// Append adds a record with a copy of payload to the pending batch and commits the batch. If the record does not fit,
+	// the batch stays pending. Errors: those of Reserve and of Commit.
+	Append(kind Kind, payload []byte) error
 	// Commit publishes every reserved record at once: all of them are safe when it returns nil, and
 	// none of them is in the log otherwise. With nothing reserved it only says whether the log is still open.
 	// Errors: ErrSealed (the caller must not reply), ErrClosed, ErrCorrupt; each is final.

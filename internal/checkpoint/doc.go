@@ -34,7 +34,8 @@
 //	4   kind, then three zeros uint8         16  sequence number  uint64
 //	8   checksum               uint32        24  payload
 //
-// The checksum is CRC-32C over header and payload with the checksum itself taken as zero.
+// The checksum is made of three CRC-32C: of the header with the checksum itself taken as zero, of the front half of the
+// payload, and of the rest; the second is turned by one bit, the third by two, and all are added without carry.
 //
 // There is one writer process and one reader process in the life of a log. The appending side makes no system
 // call unless the ring is more than half full or the reader said that it sleeps; see [Segment.Writer].

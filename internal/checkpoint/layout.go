@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"sync/atomic"
 )
@@ -69,7 +70,7 @@ func (h *header) encode(dst *[256]byte) {
 	copy(dst[hInstance:], h.instance[:])
 	le.PutUint32(dst[hEpoch:], h.epoch)
 	le.PutUint64(dst[hFirstSeq:], h.firstSeq)
-	le.PutUint32(dst[hChecksum:], sum(0, dst[:hChecksum]))
+	le.PutUint32(dst[hChecksum:], crc32.Checksum(dst[:hChecksum], castagnoli))
 }
 
 // decode reads a header that anybody may have written; fileSize is the true size of the file.
@@ -81,7 +82,7 @@ func (h *header) decode(src *[256]byte, fileSize int64) error {
 	if got := le.Uint32(src[hVersion:]); got != layoutV1 {
 		return fmt.Errorf("%w: version %d, want %d", ErrNotLog, got, layoutV1)
 	}
-	if got, want := le.Uint32(src[hChecksum:]), sum(0, src[:hChecksum]); got != want {
+	if got, want := le.Uint32(src[hChecksum:]), crc32.Checksum(src[:hChecksum], castagnoli); got != want {
 		return fmt.Errorf("%w: header checksum %#x, want %#x", ErrNotLog, got, want)
 	}
 	if got := le.Uint32(src[hRingAt:]); got != uint32(ringAt()) {

@@ -57,7 +57,7 @@ func (r *RingReader) Next() (Record, error) {
 	payload := rec[recordHeader : recordHeader+n : recordHeader+n]
 	want := binary.LittleEndian.Uint32(h[8:])
 	binary.LittleEndian.PutUint32(h[8:], 0)
-	if got := sum(sum(0, h[:]), payload); got != want {
+	if got := sum(h, payload); got != want {
 		return Record{}, r.corrupt("checksum %#x, want %#x", got, want)
 	}
 	out := Record{Kind: Kind(h[4]), Epoch: binary.LittleEndian.Uint32(h[12:]), Seq: binary.LittleEndian.Uint64(h[16:]), Payload: payload}

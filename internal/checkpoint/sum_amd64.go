@@ -4,7 +4,7 @@ import "golang.org/x/sys/cpu"
 
 var hasSumShort = cpu.X86.HasSSE42
 
-// sumShort is crc32.Update(crc, castagnoli, b) with the processor's own instruction: see sum_amd64.s.
+// sumShort is sumLong with the processor's own instruction: see sum_amd64.s.
 //
 //go:noescape
-func sumShort(crc uint32, b []byte) uint32
+func sumShort(header *[recordHeader]byte, payload []byte) uint32

@@ -1,47 +1,69 @@
 #include "textflag.h"
 
-// func sumShort(crc uint32, b []byte) uint32
+// func sumShort(header *[24]byte, payload []byte) uint32
 //
-// One CRC32Q depends on the one before and takes three cycles: the loop is as fast as that chain, and records
-// begin at a multiple of eight bytes, so there is nothing to align first.
+// A CRC32Q depends on the one before and takes three cycles, but one can begin in every cycle: AX goes over the front half,
+// BX over the rest, DX over the header.
 TEXT ·sumShort(SB), NOSPLIT|NOFRAME, $0-36
-	MOVQ b_base+8(FP), SI
-	MOVQ b_len+16(FP), CX
-	MOVL crc+0(FP), AX
-	NOTL AX
-	SUBQ $32, CX
-	JLT  words
+	MOVQ header+0(FP), R9
+	MOVQ payload_base+8(FP), SI
+	MOVQ payload_len+16(FP), CX
+	MOVL $-1, AX
+	MOVL $-1, BX
+	MOVL $-1, DX
+	CRC32Q 0(R9), DX
+	MOVQ CX, R8
+	SHRQ $4, R8               // words of the front half
+	LEAQ (SI)(R8*8), DI       // where the rest begins
+	CRC32Q 8(R9), DX
+	MOVQ R8, R10
+	SHLQ $4, R10
+	SUBQ R10, CX              // bytes of the rest beyond as many words
+	CRC32Q 16(R9), DX
+	SUBQ $2, R8
+	JLT  one
 
-four:
+two:
 	CRC32Q 0(SI), AX
+	CRC32Q 0(DI), BX
 	CRC32Q 8(SI), AX
-	CRC32Q 16(SI), AX
-	CRC32Q 24(SI), AX
-	ADDQ   $32, SI
-	SUBQ   $32, CX
-	JGE    four
+	CRC32Q 8(DI), BX
+	ADDQ $16, SI
+	ADDQ $16, DI
+	SUBQ $2, R8
+	JGE  two
 
-words:
-	ADDQ $24, CX // 8 less than what is left
-	JLT  bytes
-
-word:
+one:
+	ADDQ $1, R8               // 0: one word is left in each
+	JNE  tail
 	CRC32Q 0(SI), AX
-	ADDQ   $8, SI
-	SUBQ   $8, CX
-	JGE    word
+	CRC32Q 0(DI), BX
+	ADDQ $8, DI
+
+tail:
+	SUBQ $8, CX
+	JLT  bytes
+	CRC32Q 0(DI), BX
+	ADDQ $8, DI
+	SUBQ $8, CX
 
 bytes:
 	ADDQ $8, CX
 	JZ   done
 
 byte:
-	CRC32B 0(SI), AX
-	INCQ   SI
+	CRC32B 0(DI), BX
+	INCQ   DI
 	DECQ   CX
 	JNZ    byte
 
 done:
 	NOTL AX
-	MOVL AX, ret+32(FP)
+	NOTL BX
+	NOTL DX
+	ROLL $1, AX
+	ROLL $2, BX
+	XORL AX, DX
+	XORL BX, DX
+	MOVL DX, ret+32(FP)
 	RET

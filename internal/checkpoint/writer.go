@@ -101,8 +101,9 @@ func (w *Writer) reserveSlowly(kind Kind, n int) ([]byte, error) {
 // complete puts the checksum into the last reserved record, whose payload is filled by now. The caller sets due to 0, which
 // is what keeps this small enough to be inlined.
 func (w *Writer) complete() {
-	rec := unsafe.Slice((*byte)(unsafe.Add(w.ring, w.dueAt)), w.due)
-	binary.LittleEndian.PutUint32(rec[8:], sum(0, rec))
+	h := (*[recordHeader]byte)(unsafe.Add(w.ring, w.dueAt))
+	payload := unsafe.Slice((*byte)(unsafe.Add(w.ring, w.dueAt+recordHeader)), w.due-recordHeader)
+	binary.LittleEndian.PutUint32(h[8:], sum(h, payload))
 }
 
 // Commit publishes the pending batch. See Appender.

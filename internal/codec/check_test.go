@@ -16,6 +16,8 @@ import (
 
 type sealed struct{ balance int64 }
 
+var _ = sealed{balance: 1}
+
 func TestCheckFindsTypesThatWouldNotArrive(t *testing.T) {
 	t.Parallel()
 	good := []reflect.Type{

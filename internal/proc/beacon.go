@@ -43,8 +43,9 @@ func (b *Beacon) TID() int { return int(b.tid) }
 // and there is no way back.
 func (b *Beacon) Announce() { b.cell.replace(b.tid, dead) }
 
-// Extinguish takes the beacon away without alarm and ends its thread. When it
-// returns the cell may be unmapped. What has been announced stays so.
+// Extinguish takes the beacon away without alarm, rings the cell, and ends the
+// beacon's thread. When it returns the cell may be unmapped. What has been announced
+// stays so.
 func (b *Beacon) Extinguish() {
 	b.once.Do(func() { close(b.out) })
 	<-b.dark
@@ -72,7 +73,7 @@ func (b *Beacon) burn(lit chan<- error) {
 	}
 	lit <- nil
 	<-b.out
-	b.cell.replace(b.tid, 0)
+	b.cell.replace(b.tid, darkRung)
 }
 
 // burnElsewhere keeps the calling thread, which is the first of the process, until

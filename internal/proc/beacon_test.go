@@ -55,7 +55,7 @@ func TestExtinguishedBeaconRaisesNoAlarm(t *testing.T) {
 	t.Parallel()
 	m, cell := lit(t)
 	woken := make(chan bool)
-	go func() { woken <- cell.Wait(0) }()
+	go func() { woken <- cell.Wait(0) }() // asleep by then or late, it hears of it
 	m.say(t, "extinguish")
 	require.Equal(t, "extinguished", m.hear(t))
 	require.False(t, <-woken, "broken promise: the watcher returns, without alarm")
@@ -173,6 +173,7 @@ func TestOneCellTakesOneBeacon(t *testing.T) {
 	require.EqualValues(t, 1, won.Load())
 	require.EqualValues(t, 7, refused.Load())
 
+	require.False(t, cell.Wait(0), "broken promise: the ring before the light is heard")
 	winner.Load().Announce()
 	_, err := Light(&cell)
 	require.ErrorIs(t, err, ErrLit, "broken promise: nobody covers up a death")
@@ -193,7 +194,7 @@ func TestBeaconBurnsOnAThreadOfItsOwnThatEndsWithIt(t *testing.T) {
 		require.NoError(t, err)
 		b.Extinguish()
 		b.Extinguish()
-		require.Zero(t, cell.word)
+		require.False(t, cell.Lit())
 		awaitReadable(t, fd)
 		unix.Close(fd)
 		_, err = OpenThread(os.Getpid(), b.TID())
@@ -211,7 +212,7 @@ func TestBeaconMayBeLitFromTheFirstThread(t *testing.T) {
 	require.NoError(t, <-lit)
 	require.Equal(t, b.TID(), cell.TID())
 	b.Extinguish()
-	require.Zero(t, cell.word)
+	require.False(t, cell.Lit())
 }
 
 // awaitReadable waits for ever: the test's own limit says when that is too long.

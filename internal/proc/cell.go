@@ -30,7 +30,8 @@ const (
 	ownerDied = 0x4000_0000 // FUTEX_OWNER_DIED
 	tidMask   = 0x3fff_ffff // FUTEX_TID_MASK
 
-	dead = waiters | ownerDied
+	dead     = waiters | ownerDied
+	darkRung = waiters
 )
 
 // Cell is the place in shared memory where one process learns that another has
@@ -55,8 +56,8 @@ func (c *Cell) Dead() bool { return atomic.LoadUint32(&c.word) == dead }
 func (c *Cell) TID() int { return int(atomic.LoadUint32(&c.word) & tidMask) }
 
 // Wait sleeps until the owner of the cell is dead and then reports true. It
-// returns false when the timeout is over (0 or less: no limit), when the cell is
-// rung, or when its beacon has been lit or extinguished.
+// returns false when the timeout is over (0 or less: no limit), or when the cell has
+// been rung since the last Wait, which a beacon does that is extinguished.
 //
 // The sleep is a blocking system call, outside the Go scheduler until it ends. A
 // goroutine in it costs a thread.
@@ -65,7 +66,6 @@ func (c *Cell) Wait(timeout time.Duration) (died bool) {
 	if timeout > 0 {
 		deadline = time.Now().Add(timeout)
 	}
-	before := atomic.LoadUint32(&c.word)
 	for {
 		word := atomic.LoadUint32(&c.word)
 		switch {
@@ -76,8 +76,6 @@ func (c *Cell) Wait(timeout time.Duration) (died bool) {
 				return false
 			}
 			continue
-		case word != before:
-			return false
 		}
 		left := time.Duration(0)
 		if timeout > 0 {
@@ -104,21 +102,26 @@ func (c *Cell) Ring() {
 	}
 }
 
-// claim lights the cell for a thread.
+// claim lights the cell for a thread. A ring that nobody has heard yet stays. There is
+// nobody to wake: who waits on a dark cell goes on, now until death.
 func (c *Cell) claim(tid uint32) error {
 	for {
 		word := atomic.LoadUint32(&c.word)
 		if word&^waiters != 0 {
 			return fmt.Errorf("%w: word %#x", ErrLit, word)
 		}
-		if atomic.CompareAndSwapUint32(&c.word, word, waiters|tid) {
-			futex.Wake(&c.word, 1)
+		next := waiters | tid
+		if rung(word) {
+			next = ring(next)
+		}
+		if atomic.CompareAndSwapUint32(&c.word, word, next) {
 			return nil
 		}
 	}
 }
 
-// replace puts next in the place of a thread's light, if that still burns.
+// replace puts next in the place of a thread's light, if that still burns, and wakes
+// the watcher.
 func (c *Cell) replace(tid, next uint32) {
 	for {
 		word := atomic.LoadUint32(&c.word)
@@ -134,7 +137,7 @@ func (c *Cell) replace(tid, next uint32) {
 
 func rung(word uint32) bool {
 	if word&tidMask == 0 {
-		return word == waiters
+		return word == darkRung
 	}
 	return word&ownerDied != 0
 }
@@ -142,7 +145,7 @@ func rung(word uint32) bool {
 // ring is for words neither rung nor dead.
 func ring(word uint32) uint32 {
 	if word&tidMask == 0 {
-		return waiters
+		return darkRung
 	}
 	return word | ownerDied
 }

@@ -51,7 +51,7 @@ func TestChildWithoutStreamsHasNullDevices(t *testing.T) {
 	r, w, err := os.Pipe()
 	require.NoError(t, err)
 	defer r.Close()
-	child, err := Spawn(Spec{Env: []string{roleEnv + "=files"}, Stdout: w})
+	child, err := Spawn(Spec{Env: []string{roleEnv + "=files", "GOCOVERDIR=" + t.TempDir()}, Stdout: w})
 	require.NoError(t, err)
 	w.Close()
 	list, err := io.ReadAll(r)

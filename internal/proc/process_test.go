@@ -90,7 +90,7 @@ func TestHeldProcessTellsHowItIs(t *testing.T) {
 func TestZombieIsSilentAndNotAlive(t *testing.T) {
 	t.Parallel()
 	// Started without Spawn, so that nobody reaps it.
-	z, err := os.StartProcess("/proc/self/exe", []string{"zombie"}, &os.ProcAttr{Env: []string{roleEnv + "=none"}})
+	z, err := os.StartProcess("/proc/self/exe", []string{"zombie"}, &os.ProcAttr{Env: []string{roleEnv + "=none", "GOCOVERDIR=" + t.TempDir()}})
 	require.NoError(t, err)
 	defer z.Wait()
 	id, err := Identify(z.Pid)

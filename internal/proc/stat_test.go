@@ -12,8 +12,8 @@ import (
 
 // statLine writes a line as the kernel does (do_task_stat in fs/proc/array.c).
 func statLine(comm string, s stat) string {
-	return fmt.Sprintf("%d (%s) %c 1 2 3 0 -1 %d 9 8 7 6 5 4 -3 -2 20 0 %d 0 %d 123456 77 18446744073709551615\n",
-		s.pid, comm, s.state, s.flags, s.threads, s.start)
+	return fmt.Sprintf("%d (%s) %s 1 2 3 0 -1 %d 9 8 7 6 5 4 -3 -2 20 0 %d 0 %d 123456 77 18446744073709551615\n",
+		s.pid, comm, []byte{s.state}, s.flags, s.threads, s.start)
 }
 
 func TestStatIsReadWhateverTheCommandIsCalled(t *testing.T) {

@@ -1,6 +1,7 @@
 package sock
 
 import (
+	"encoding/binary"
 	"fmt"
 	"io"
 
@@ -44,10 +45,10 @@ func RecvFDs(fd int, buf []byte, max int) (n int, fds []int, err error) {
 	if err != nil {
 		return 0, nil, recvError(err)
 	}
-	if fds, err = parseRights(control[:cn]); err == nil {
-		err = checkRights(n, len(buf), flags, len(fds), max)
+	if fds, err = parseRights(control[:cn]); err != nil {
+		return 0, nil, err
 	}
-	if err != nil {
+	if err := checkRights(n, len(buf), flags, len(fds), max); err != nil {
 		closeAll(fds)
 		return min(n, len(buf)), nil, err
 	}
@@ -78,8 +79,7 @@ func checkRights(n, room, flags, came, max int) error {
 	return nil
 }
 
-// parseRights returns the descriptors in the control messages of one packet. With an
-// error it returns those it found before.
+// parseRights returns the descriptors in the control messages of one packet.
 func parseRights(control []byte) (fds []int, err error) {
 	if len(control) == 0 {
 		return nil, nil
@@ -88,16 +88,14 @@ func parseRights(control []byte) (fds []int, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot receive: %w", err)
 	}
-	for i := range messages {
-		h := &messages[i].Header
-		if h.Level != unix.SOL_SOCKET || h.Type != unix.SCM_RIGHTS {
+	for _, m := range messages {
+		if m.Header.Level != unix.SOL_SOCKET || m.Header.Type != unix.SCM_RIGHTS {
 			continue
 		}
-		came, err := unix.ParseUnixRights(&messages[i])
-		if err != nil {
-			return fds, fmt.Errorf("cannot receive: %w", err)
+		// Not unix.ParseUnixRights: it panics unless there are whole descriptors.
+		for data := m.Data; len(data) >= 4; data = data[4:] {
+			fds = append(fds, int(int32(binary.NativeEndian.Uint32(data))))
 		}
-		fds = append(fds, came...)
 	}
 	return fds, nil
 }
