@@ -12,7 +12,8 @@ const bigBuffer = 64 << 10
 // WriteRead sends a request and returns the reply, as bytes. It is applied at
 // most once, whatever happens to the server meanwhile, and body must not change
 // until it returns. An error is an *Error and says whether the request may have
-// been applied (MayBeApplied); ErrTimeout and ErrCancelled wrap the error of ctx.
+// been applied (MayBeApplied); ErrTimeout and ErrCancelled wrap the error of ctx,
+// whose end is noticed within a few milliseconds.
 func (c *Conn) WriteRead(ctx context.Context, method string, body []byte) ([]byte, error) {
 	k := c.get(method)
 	defer c.put(k)

@@ -353,10 +353,10 @@ func (p *fakePair) send(c *fakeConn, f *wire.Frame) {
 	p.transmit(c, pkt)
 }
 
-// transmit may fail when the requester has gone.
+// transmit waits for room, and may fail when the requester has gone.
 func (p *fakePair) transmit(c *fakeConn, pkt []byte) {
 	wire.Finish(pkt, p.epoch)
-	_ = sock.Send(c.fd, pkt)
+	_, _ = unix.Write(c.fd, pkt)
 }
 
 func (p *fakePair) dial(t testing.TB, opts ...Option) *Conn {

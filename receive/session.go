@@ -300,7 +300,7 @@ func (s *session) expire(now time.Time, limit time.Duration, cause error) {
 }
 
 func (s *session) op(k *call) string {
-	if len(k.method) == 0 {
+	if k == s.opening {
 		return "open " + s.name
 	}
 	return "call " + string(k.method) + " on " + s.name
