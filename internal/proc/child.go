@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -82,8 +83,10 @@ func (s *Spec) start() (*os.Process, error) {
 			files[i] = f
 		}
 	}
-	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
-		return nil, fmt.Errorf("cannot make all descriptors close-on-exec: %w", err)
+	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil { // before Linux 5.11
+		if err := closeOnExecEach(); err != nil {
+			return nil, fmt.Errorf("cannot make all descriptors close-on-exec: %w", err)
+		}
 	}
 	path, args := s.Path, s.Args
 	if path == "" {
@@ -107,6 +110,20 @@ func NoCore() error {
 	lim.Cur = min(1, lim.Max)
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &lim); err != nil {
 		return fmt.Errorf("cannot limit core dumps: %w", err)
+	}
+	return nil
+}
+
+// closeOnExecEach is close_range with CLOSE_RANGE_CLOEXEC, one descriptor at a time.
+func closeOnExecEach() error {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd >= 3 {
+			unix.CloseOnExec(fd)
+		}
 	}
 	return nil
 }

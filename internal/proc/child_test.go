@@ -84,3 +84,13 @@ func TestMemberDumpsNoCore(t *testing.T) {
 	require.Equal(t, "<nil>", m.hear(t))
 	require.Equal(t, "<nil> true", m.hear(t))
 }
+
+func TestWithoutCloseRangeNoDescriptorLeaksEither(t *testing.T) {
+	fd, err := unix.Open("/dev/null", unix.O_RDONLY, 0) // without O_CLOEXEC
+	require.NoError(t, err)
+	defer unix.Close(fd)
+	require.NoError(t, closeOnExecEach())
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	require.NoError(t, err)
+	require.NotZero(t, flags&unix.FD_CLOEXEC, "broken promise: a descriptor is close-on-exec")
+}
