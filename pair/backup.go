@@ -111,9 +111,9 @@ func (m *member) drain(l *link, limit int) int {
 			m.leave(fmt.Errorf("cannot follow the primary at record %d: %w", m.seq+1, err))
 			break
 		}
+		l.page.backupBeat.Add(1)
 		if n++; n%drainRelease == 0 {
 			l.reader.Release()
-			l.page.backupBeat.Add(1)
 		}
 	}
 	l.reader.Release()

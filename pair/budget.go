@@ -18,7 +18,7 @@ type budget struct {
 const (
 	budgetFirst   = 25 * time.Millisecond // delay after the second failure; the first is answered at once
 	budgetLongest = 10 * time.Second      // delay once the budget is used up, and the longest of all
-	budgetHalf    = 10 * time.Second      // in this time half of the failures are forgotten
+	budgetHalf    = time.Minute           // in this time half of the failures are forgotten: less, and ten would never come together
 	budgetHealthy = 5 * time.Second       // a backup that was in order for so long clears the count
 	budgetMost    = 10
 )

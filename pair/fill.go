@@ -109,12 +109,11 @@ func (m *member) fillOpen() {
 // fillDone writes the record that completes the state. From the commit on the backup can take over; it counts as
 // synchronised when it has said so.
 func (m *member) fillDone() {
-	if b := m.reserve(kindSynced, syncedSize); b != nil {
-		(&syncedRecord{m.openers.Last(), m.requests, m.counts}).put(b)
-	}
-	if !m.writing() {
+	b := m.reserve(kindSynced, syncedSize)
+	if b == nil {
 		return
 	}
+	(&syncedRecord{m.openers.Last(), m.requests, m.counts}).put(b)
 	m.fill = fillState{}
 	m.app.filled(true)
 	if m.commit() {

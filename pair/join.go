@@ -44,7 +44,7 @@ func enter(ctx context.Context, name string, cfg Config, bind func(*member) appl
 	if err != nil {
 		return nil, fmt.Errorf("cannot join %q: %w", name, err)
 	}
-	m = &member{name: name, cfg: cfg, lock: -1, listener: -1, clock: newClock(), in: make([]byte, wire.MaxPacket+1),
+	m = &member{name: name, cfg: cfg, lock: -1, listener: -1, clock: newClock(), in: make([]byte, wire.MaxPacket+1), quit: make(chan struct{}),
 		events: make([]sock.Event, 128), nap: napShort}
 	m.logs = newAsyncHandler(cfg.Logger.Handler())
 	m.log = m.logs.logger().With("pair", name)
@@ -353,6 +353,7 @@ func (m *member) prepareLog(epoch uint32) {
 			m.log.Error("cannot prepare a log", "cause", err)
 			return
 		}
+		_ = seg.Populate() // only faster
 		m.mail.post(func() {
 			if m.spare != nil {
 				_ = m.spare.Close()

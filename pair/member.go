@@ -106,6 +106,7 @@ type member struct {
 	mail    mailbox
 	helpers sync.WaitGroup
 	closing atomic.Bool
+	quit    chan struct{} // closed when closing
 	signals chan os.Signal
 	status  *statusBoard
 	since   time.Time // in this role
@@ -140,17 +141,18 @@ type mailbox struct {
 	wake func()
 }
 
-// post has f run by the loop, soon. It never blocks.
+// post has f run by the loop, soon. It never blocks. The wake-up is done under the lock: what it rings may be gone once
+// setWake has returned.
 func (b *mailbox) post(f func()) {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.work = append(b.work, f)
-	wake := b.wake
-	b.mu.Unlock()
-	if wake != nil {
-		wake()
+	if b.wake != nil {
+		b.wake()
 	}
 }
 
+// setWake says how the loop is woken from now on; nil: it looks by itself.
 func (b *mailbox) setWake(wake func()) {
 	b.mu.Lock()
 	b.wake = wake
@@ -196,6 +198,9 @@ func (m *member) step(ev event) {
 		ev := m.todo[0]
 		m.todo = m.todo[1:]
 		for _, e := range m.roles.step(ev) {
+			if m.left { // an effect before this one failed: what else was to be done is another's by now
+				break
+			}
 			m.perform(e, ev)
 		}
 	}

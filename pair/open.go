@@ -188,11 +188,7 @@ func (m *member) refuse(c *conn, err error) {
 	if c == nil {
 		return
 	}
-	code, text := receive.Describe(err)
-	if errors.Is(err, ErrStopping) {
-		code, _ = receive.Describe(receive.ErrStopping)
-	}
-	pkt, perr := wire.Pack(nil, m.roles.epoch, &wire.Frame{Kind: wire.KindRefuse, Low: uint64(int64(code)), Body: []byte(text)})
+	pkt, perr := wire.Pack(nil, m.roles.epoch, refuseFrame(err))
 	if perr == nil {
 		_ = sock.Send(c.fd, pkt)
 	}

@@ -29,7 +29,10 @@ type joiner struct {
 // spawn starts this program once more, as the backup. It gets a connection to this process, and so finds it whatever
 // becomes of the run directory.
 func (m *member) spawn() {
-	m.prepareLog(m.roles.epoch)
+	m.child = nil // the one before has joined, or is given up: its end is no news of this one
+	if m.spare == nil || m.spare.Epoch() != m.roles.epoch {
+		m.prepareLog(m.roles.epoch)
+	}
 	env := m.childEnv()
 	m.helpers.Go(func() {
 		child, fd, err := spawnMember(env)
@@ -115,7 +118,7 @@ func (m *member) joinAsked(c *conn, f *wire.Frame) {
 // admit takes a process in as the backup.
 func (m *member) admit(seat int) {
 	c := m.seats.at(seat)
-	if c == nil || c.fd < 0 { // it went away while it waited
+	if c == nil || c.kind != connJoining || c.fd < 0 { // it went away while it waited
 		m.step(event{kind: evPartnerLost, cause: causeFailed})
 		return
 	}
@@ -289,8 +292,9 @@ func (m *member) dropPartner(c cause) {
 	l := m.link
 	m.link = nil
 	if l == nil {
-		if m.child != nil && m.roles.partner == starting {
-			m.fenceChild(m.child)
+		if child := m.child; child != nil { // it did not join in time
+			m.child = nil
+			m.fenceChild(child)
 		}
 		return
 	}
@@ -392,5 +396,5 @@ func (m *member) farewell() {
 			_ = sock.Send(c.fd, pkt)
 		}
 	})
-	_ = unix.Unlink(m.socketPath())
+	_ = unix.Unlinkat(m.dir.FD(), m.dir.SocketName(), 0) // ours, wherever the directory is by now
 }

@@ -134,6 +134,8 @@ func (m *member) frame(c *conn, f *wire.Frame) {
 		m.request(c, f)
 	case f.Kind == wire.KindHello && c.kind == connNew:
 		m.hello(c, f)
+	case f.Kind == wire.KindHello && c.kind == connRequester:
+		m.welcome(c) // the primary that had opened it died before it could say so
 	case f.Kind == wire.KindJoin && c.kind == connNew:
 		m.joinAsked(c, f)
 	case f.Kind == wire.KindCancel && c.kind == connRequester:

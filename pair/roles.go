@@ -48,6 +48,7 @@ type roles struct {
 	retryAt time.Duration // when partner is none: when to start the next one
 	since   time.Duration // when partner last changed
 
+	closing  bool   // the backup is being swapped out of the log; the outcome is still to come
 	heir     *event // a process started by hand that waits for the place of a backup of our own
 	taking   cause  // while a takeover is under way: why
 	proven   bool   // the death of the primary is a fact, not a suspicion
@@ -78,6 +79,9 @@ const (
 	causeReplaced cause = "replaced" // a backup of our own made room for one started by hand
 	causeSwitch   cause = "switch"   // planned
 )
+
+// breath is how long a new primary answers those who waited for it before it spends its processors on a new backup.
+const breath = time.Millisecond
 
 // event is something that happened. Only the fields that its kind names are set.
 type event struct {
@@ -155,6 +159,9 @@ func (r *roles) step(ev event) []effect {
 		return append([]effect{{kind: doServe}}, r.restore(ev.at)...)
 	case evAdmitted:
 		r.role, r.epoch = Joining, ev.epoch
+		if r.stopping { // asked for while there was no primary to be asked: during a switch
+			return []effect{{kind: doAskStop}}
+		}
 		return nil
 	case evStop:
 		return r.stop()
@@ -185,7 +192,7 @@ func (r *roles) stepBackup(ev event) []effect {
 		if ev.proof {
 			// What follows the seal is harmless to the dying: its commits are refused, and requesters drop what
 			// it still answers. So answering them need not wait for the fence; file effects do (design §7).
-			return []effect{{kind: doKill}, {kind: doSeal}}
+			return []effect{{kind: doSeal}}
 		}
 		return []effect{{kind: doFence}}
 	case evFenced:
@@ -202,6 +209,9 @@ func (r *roles) stepBackup(ev event) []effect {
 			return r.leave(ErrDropped)
 		}
 		r.epoch = ev.epoch
+		if r.proven { // only now: a backup that was swapped out must not kill a primary that goes on without it
+			return []effect{{kind: doKill}, {kind: doDrain}}
+		}
 		return []effect{{kind: doDrain}}
 	case evDrained:
 		if !ev.won { // a double failure: half a state must not serve (nonstop.md §9.1)
@@ -216,6 +226,7 @@ func (r *roles) stepBackup(ev event) []effect {
 		if r.stopping {
 			return append(out, r.pendingStop()...)
 		}
+		r.retryAt = ev.at + breath
 		return append(out, r.restore(ev.at)...)
 	case evHandedOver:
 		if r.role != Backup {
@@ -254,7 +265,7 @@ func (r *roles) stepPrimary(ev event) []effect {
 	case evPartnerLost:
 		switch r.partner {
 		case filling, synced:
-			return []effect{{kind: doCloseLog}} // the rest when the swap is known: evClosed
+			return r.closeLog() // the rest when the swap is known: evClosed
 		case starting:
 			return r.lost(ev)
 		}
@@ -262,6 +273,7 @@ func (r *roles) stepPrimary(ev event) []effect {
 		if !ev.won { // it took over: we are the past
 			return r.leave(ErrDeposed)
 		}
+		r.closing = false
 		out := []effect{{kind: doDropPartner}}
 		if heir := r.heir; heir != nil {
 			r.heir = nil
@@ -269,7 +281,7 @@ func (r *roles) stepPrimary(ev event) []effect {
 		}
 		return append(out, r.lost(ev)...)
 	case evSwitch:
-		if r.partner != synced || r.stopping {
+		if r.partner != synced || r.closing || r.stopping {
 			return []effect{{kind: doRefuseSwitch, err: ErrNotSynchronised}}
 		}
 		r.role, r.partner, r.taking = Joining, alone, causeNone
@@ -288,12 +300,22 @@ func (r *roles) join(ev event) []effect {
 	if r.partner != filling && r.partner != synced {
 		return r.admit(ev)
 	}
-	if r.byHand || !ev.hand || r.heir != nil {
+	if r.heir != nil || !r.closing && (r.byHand || !ev.hand) {
 		return []effect{{kind: doRefuse, seat: ev.seat, err: ErrThirdMember}}
 	}
 	// One started by hand takes the place of a backup that we started: so the same command in a second terminal, or
-	// a supervisor's restart of the half it knows, ends up as a member and not as an error.
+	// a supervisor's restart of the half it knows, ends up as a member and not as an error. Whoever comes while a
+	// backup is being given up takes its place in any case.
 	r.heir = &ev
+	return r.closeLog()
+}
+
+// closeLog swaps the backup out of the log, once.
+func (r *roles) closeLog() []effect {
+	if r.closing {
+		return nil
+	}
+	r.closing = true
 	return []effect{{kind: doCloseLog}}
 }
 
@@ -329,11 +351,9 @@ func (r *roles) tick(now time.Duration) []effect {
 	return nil
 }
 
-// stop ends the whole pair. Only a primary can; a backup asks it to, and does so itself if it becomes primary first.
+// stop ends the whole pair. Only a primary can; a backup asks it to, each time it is asked itself, and does so itself if it
+// becomes primary first.
 func (r *roles) stop() []effect {
-	if r.stopping {
-		return nil
-	}
 	r.stopping = true
 	if r.role != Primary {
 		return []effect{{kind: doAskStop}}

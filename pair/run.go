@@ -26,10 +26,11 @@ func (m *member) run(ctx context.Context) error {
 // pipe behind stdout or stderr would raise SIGPIPE.
 func (m *member) catchSignals() {
 	signal.Ignore(unix.SIGPIPE)
-	m.signals = make(chan os.Signal, 1)
-	signal.Notify(m.signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
+	m.signals = signals
 	m.helpers.Go(func() {
-		for sig := range m.signals {
+		for sig := range signals {
 			m.log.Info("asked to stop the pair", "signal", sig)
 			m.stop()
 		}
@@ -85,7 +86,9 @@ func (m *member) work() {
 		m.checked = m.now
 		m.checkBackup()
 		m.step(event{kind: evTick})
-		m.status.count(m.requests)
+		if m.effects.open() { // or the page is not this member's to write yet
+			m.status.count(m.requests)
+		}
 	} else if m.roles.partner == alone && m.roles.spawning && m.now >= m.roles.retryAt {
 		m.step(event{kind: evTick})
 	}
@@ -96,7 +99,7 @@ func (m *member) leave(err error) {
 	if m.left {
 		return
 	}
-	m.left, m.gone = true, err
+	m.left, m.gone, m.roles.role = true, err, Gone
 	if err != nil {
 		m.log.Error("this member leaves", "pid", m.self.PID, "cause", err)
 		if l := m.link; l != nil && l.reader != nil {
@@ -111,8 +114,12 @@ func (m *member) leave(err error) {
 
 // close lets go of everything. A primary that leaves a backup behind announces its death to it.
 func (m *member) close() {
+	if m.closing.Swap(true) {
+		return
+	}
+	close(m.quit)
 	stopped := m.left && m.gone == nil && m.serving
-	m.closing.Store(true)
+	m.mail.setWake(nil)
 	if l := m.link; l != nil && l.beacon != nil && !stopped {
 		l.beacon.Announce() // this process may live on, but not as a member
 	}

@@ -231,10 +231,10 @@ func (s *Service) invoke(r *requestRecord) (out []byte, err error) {
 func (s *Service) ship(r *requestRecord, code int64) {
 	m := s.m
 	m.point(PointHandled)
+	if code == 0 {
+		s.store.Commit() // first: a backup may be lost while its log is full, and that must not find a call open
+	}
 	if !m.writing() {
-		if code == 0 {
-			s.store.Commit()
-		}
 		return
 	}
 	m.beat()
@@ -247,9 +247,6 @@ func (s *Service) ship(r *requestRecord, code int64) {
 	} else {
 		s.write(kindRequest, r)
 		s.replay.answered(r.opener, r.id)
-	}
-	if code == 0 {
-		s.store.Commit()
 	}
 }
 

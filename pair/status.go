@@ -46,9 +46,20 @@ func (b *statusBoard) run() {
 		if p == nil {
 			continue
 		}
+		b.inherit(p)
 		if err := b.m.dir.Publish(*p); err != nil {
 			b.m.log.Error("cannot publish the status", "cause", err)
 		}
+	}
+}
+
+// inherit keeps what the page says of the last takeover when this member did not make it: it became primary by a switch.
+func (b *statusBoard) inherit(p *registry.Page) {
+	if p.LastTakeover != nil || p.Takeovers == 0 {
+		return
+	}
+	if old, err := registry.Read(b.m.cfg.Dir, b.m.name); err == nil && old.Instance == p.Instance {
+		p.LastTakeover = old.LastTakeover
 	}
 }
 
@@ -64,7 +75,7 @@ func (b *statusBoard) publish(p registry.Page) {
 func (b *statusBoard) count(requests uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.page.Requests == requests || b.page.Name == "" {
+	if b.page.Requests == requests || b.page.Instance == "" {
 		return
 	}
 	b.page.Requests = requests

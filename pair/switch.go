@@ -34,10 +34,24 @@ func (m *member) handOver() {
 		m.leave(fmt.Errorf("%w: %w", ErrDeposed, err))
 		return
 	}
+	m.letGo()
 	m.unequip(l)
 	m.link, m.between, m.betweenSince = nil, l, m.now
 	m.whole, m.serving, m.unsaid, m.awaited = true, false, nil, false
 	m.mail.setWake(nil)
+}
+
+// letGo breaks with those whom the new primary does not know, or who wait for replies that it would not send: who has not
+// said yet what it wants, and who does not read. They come back. The connection itself is shut, for the new
+// primary may hold it too.
+func (m *member) letGo() {
+	m.seats.each(func(c *conn) {
+		if c.fd < 0 || c.kind == connAdmin || c.kind == connRequester && !c.blocked {
+			return
+		}
+		_ = unix.Shutdown(c.fd, unix.SHUT_RDWR)
+		m.disconnect(c, nil)
+	})
 }
 
 // roundBetween waits for the log of the new primary.
@@ -71,8 +85,9 @@ func (m *member) adopted(old *link, b []byte, fds []int) {
 		m.leave(err)
 		return
 	}
-	l.sock, l.peer, l.peerID, l.threads = old.sock, old.peer, old.peerID, old.threads
-	old.sock, old.peer, old.threads = -1, nil, nil
+	l.sock, l.peer, l.peerID = old.sock, old.peer, old.peerID
+	old.sock, old.peer = -1, nil
+	l.openThreads(admit.TIDs)
 	if err := l.watchPeer(l.page.primary.Ring); err != nil {
 		m.leave(err)
 		return
@@ -81,7 +96,9 @@ func (m *member) adopted(old *link, b []byte, fds []int) {
 	m.link, m.between, m.nap = l, nil, napShort
 	m.retire(old)
 	m.since = time.Now()
+	m.counts.switches++ // as the new primary does
 	m.log.Info("this member is the backup now", "name", m.name, "epoch", admit.Epoch)
+	m.app.filled(true)
 	m.step(event{kind: evAdmitted, epoch: admit.Epoch})
 	m.step(event{kind: evSynced})
 	m.switched(nil)
@@ -99,7 +116,11 @@ func (m *member) readLog(b []byte, fds []int) (*link, *wire.Admit, error) {
 		return nil, nil, err
 	}
 	var f wire.Frame
-	if ok, err := pkt.Next(&f); err != nil || !ok || f.Kind != wire.KindLog || len(fds) != 1 {
+	ok, err := pkt.Next(&f)
+	if err == nil && ok && f.Kind == wire.KindRefuse {
+		return nil, nil, fmt.Errorf("%w: %s", ErrDropped, f.Body)
+	}
+	if err != nil || !ok || f.Kind != wire.KindLog || len(fds) != 1 {
 		return nil, nil, fmt.Errorf("cannot read the new primary's log: frame %v with %d descriptors: %w", f.Kind, len(fds), errMalformedRecord)
 	}
 	admit := &wire.Admit{}
@@ -153,7 +174,7 @@ func (m *member) adopt() {
 	m.link = nil
 	l, err := m.newLog()
 	if err == nil {
-		l.sock, l.peer, l.peerID, l.threads = old.sock, old.peer, old.peerID, old.threads
+		l.sock, l.peer, l.peerID = old.sock, old.peer, old.peerID
 		err = m.sendLog(l, wire.KindLog)
 	}
 	if err != nil {
@@ -164,10 +185,11 @@ func (m *member) adopt() {
 	if !m.confirm(old) {
 		return
 	}
-	old.sock, old.peer, old.threads = -1, nil, nil
+	old.sock, old.peer = -1, nil
 	m.retire(old)
+	// Not the threads watched so far: the old primary's beacon ends with the old log, and that is not its death.
+	l.openThreads([]int{l.peerID.PID})
 	m.link = l
-	m.app.filled(true)
 	if err := m.equip(l); err != nil {
 		m.log.Error("cannot watch the backup", "cause", err)
 		m.step(event{kind: evPartnerLost, cause: causeFailed})
@@ -186,12 +208,14 @@ func (m *member) confirm(old *link) bool {
 // adoptFailed lets go of the old primary: this one serves alone until it has another backup.
 func (m *member) adoptFailed(old, l *link) {
 	if l != nil {
-		l.sock, l.peer, l.threads = -1, nil, nil
+		l.sock, l.peer = -1, nil
 		m.retire(l)
 	}
 	if !m.confirm(old) {
 		return
 	}
+	// It is told so, lest it take the end of the connection for a death and fence a primary that serves.
+	_ = old.send(m.roles.epoch, refuseFrame(ErrDropped))
 	m.retire(old)
 	m.step(event{kind: evPartnerLost, cause: causeFailed})
 }

@@ -125,7 +125,11 @@ func (m *member) sealOrTakeBack() (uint32, error) {
 	if m.between != nil {
 		return m.between.writer.TakeBack()
 	}
-	return m.link.reader.Seal()
+	epoch, err := m.link.reader.Seal()
+	if err == nil { // it may have died in the middle of handing over
+		err = m.link.reader.Confirm()
+	}
+	return epoch, err
 }
 
 // drainAll reads what the old primary has committed, to the end.
@@ -148,8 +152,8 @@ func (m *member) drainAll() {
 func (m *member) serve() {
 	t := m.takeover
 	planned := t == nil || t.planned
-	m.retireLog()
 	m.mail.setWake(m.poll.Wake)
+	m.retireLog()
 	m.since, m.serving, m.unprotected = time.Now(), true, time.Time{}
 	if t != nil && planned {
 		m.counts.switches++
@@ -161,8 +165,14 @@ func (m *member) serve() {
 		m.leave(fmt.Errorf("cannot go on from the log: %w", err))
 		return
 	}
+	if m.writing() { // a switch: the old primary is the backup, and holds what this one holds now
+		m.app.filled(true)
+	}
 	m.now = m.clock.now()
 	m.tell(planned && complete)
+	if len(m.askers) > 0 {
+		m.switched(fmt.Errorf("the backup ended before it was primary: %w", ErrNotSynchronised))
+	}
 	if t == nil {
 		return
 	}
@@ -190,8 +200,20 @@ func (m *member) retireLog() {
 	m.retire(l)
 }
 
-// retire closes a link beside the serving: to unmap a log takes long.
-func (m *member) retire(l *link) { m.helpers.Go(l.close) }
+// retireAfter is how long a link that is not needed any more is left alone. To unmap a log takes long, and stops whoever
+// touches new memory meanwhile: not while requesters wait.
+const retireAfter = 20 * time.Millisecond
+
+// retire closes a link later.
+func (m *member) retire(l *link) {
+	m.helpers.Go(func() {
+		select {
+		case <-m.quit:
+		case <-time.After(retireAfter):
+		}
+		l.close()
+	})
+}
 
 // blamed finds out which request the old primary died of, and how many primaries in a row.
 func (m *member) blamed(p *page) (blame, int) {

@@ -139,10 +139,10 @@ func (t *timers) fire(d dueTimer) {
 func (s *Service) disarm(t *timers, id uint64) {
 	s.store.Begin()
 	t.armed.Delete(id)
+	s.store.Commit()
 	if s.m.writing() {
 		s.write(kindCommit, &commitRecord{changes: s.store.Changes()})
 	}
-	s.store.Commit()
 }
 
 // codecUint64 is msgpack for a timer's number.
