@@ -97,13 +97,17 @@ func (h *Member) Synchronised() error {
 	h.sent = true
 	h.m.fillSome()
 	h.m.flush()
-	h.m.mail.wake()
+	h.m.mail.post(func() {}) // a reader that is waiting goes on with the filling
 	return nil
 }
 
-// Stop ends the whole pair and returns when this member has left it.
+// Stop ends the whole pair and returns when this member has left it. Like Close it is for the goroutine that reads the
+// inbox, when it does not read.
 func (h *Member) Stop() error {
-	h.m.stop()
+	h.m.mu.Lock()
+	h.m.now = h.m.clock.now()
+	h.m.step(event{kind: evStop})
+	h.m.mu.Unlock()
 	return h.Close()
 }
 

@@ -31,7 +31,7 @@ type client struct {
 	id   int
 	c    *receive.Conn
 	next atomic.Int64
-	cut  atomic.Int64 // how often the connection was lost
+	cuts cutList // how the connection was lost, if it was
 
 	mu       sync.Mutex
 	receipts map[int]Receipt
@@ -49,7 +49,7 @@ func newLoad(t *testing.T, p *pairtest.Pair, n int, options ...receive.Option) *
 	t.Cleanup(l.stop)
 	for i := range n {
 		k := &client{id: i + 1, receipts: map[int]Receipt{}}
-		k.c = p.Dial(append([]receive.Option{receive.Logger(slog.New(lostCounter{&k.cut}))}, options...)...)
+		k.c = p.Dial(append([]receive.Option{receive.Logger(slog.New(&k.cuts))}, options...)...)
 		l.clients = append(l.clients, k)
 	}
 	return l
@@ -129,7 +129,7 @@ func (l *load) finish() {
 func (l *load) unbroken() {
 	l.t.Helper()
 	for _, k := range l.clients {
-		require.Zero(l.t, k.cut.Load(), "broken promise: no connection is lost by a takeover; client %d lost its own", k.id)
+		require.Empty(l.t, k.cuts.list(), "broken promise: no connection is lost by a takeover; client %d lost its own", k.id)
 	}
 }
 
@@ -148,22 +148,38 @@ func (l *load) made(k *client) (all []Made) {
 	}
 }
 
-// lostCounter counts what a connection logs: that it was lost, or could not be made.
-type lostCounter struct{ n *atomic.Int64 }
+// cutList is what a connection logs: that it was lost, or could not be made.
+type cutList struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (l *cutList) list() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all
+}
 
 // Enabled implements slog.Handler.
-func (lostCounter) Enabled(context.Context, slog.Level) bool { return true }
+func (*cutList) Enabled(context.Context, slog.Level) bool { return true }
 
 // Handle implements slog.Handler.
-func (l lostCounter) Handle(context.Context, slog.Record) error {
-	l.n.Add(1)
+func (l *cutList) Handle(_ context.Context, r slog.Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	text := r.Time.Format(time.StampMicro) + " " + r.Message
+	r.Attrs(func(a slog.Attr) bool {
+		text += " " + a.String()
+		return true
+	})
+	l.all = append(l.all, text)
 	return nil
 }
 
 // WithAttrs implements slog.Handler.
-func (l lostCounter) WithAttrs([]slog.Attr) slog.Handler { return l }
+func (l *cutList) WithAttrs([]slog.Attr) slog.Handler { return l }
 
 // WithGroup implements slog.Handler.
-func (l lostCounter) WithGroup(string) slog.Handler { return l }
+func (l *cutList) WithGroup(string) slog.Handler { return l }
 
-var _ slog.Handler = lostCounter{}
+var _ slog.Handler = (*cutList)(nil)

@@ -95,7 +95,7 @@ func killAt(point pair.Point) func(pair.Point) {
 }
 
 // heavy lets only so many pairs run at a time: more would only be late together.
-var heavy = make(chan struct{}, 3)
+var heavy = make(chan struct{}, 4)
 
 // start starts a pair when its turn has come.
 func start(t *testing.T, program string, env ...string) *pairtest.Pair {

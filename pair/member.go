@@ -97,11 +97,12 @@ type member struct {
 	passed  passedFD // descriptors that came before the record that names them
 	askers  []*conn  // wait for the end of a switch
 
-	fill    fillState
-	whole   bool   // this member has held the whole state
-	seq     uint64 // of the last record read
-	suspect blame  // the request that the primary before this one died of
-	deaths  int    // how many primaries in a row did
+	fill     fillState
+	whole    bool   // this member has held the whole state
+	seq      uint64 // of the last record read
+	suspect  blame  // the request that the primary before this one died of
+	deaths   int    // how many primaries in a row did
+	innocent bool   // it was a SIGKILL that interrupted it
 
 	mail    mailbox
 	helpers sync.WaitGroup

@@ -335,6 +335,7 @@ func (m *member) commit() bool {
 func (m *member) disconnect(c *conn, err error) {
 	if err != nil {
 		m.log.Warn("connection closed", "peer", c.pid, "cause", err)
+		_ = unix.Shutdown(c.fd, unix.SHUT_RDWR) // the backup holds it too
 	}
 	m.closeFD(c)
 	switch c.kind {

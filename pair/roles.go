@@ -118,10 +118,9 @@ const (
 
 // effect is something to be done, in the order given.
 type effect struct {
-	kind   effectKind
-	seat   int
-	reason string
-	err    error
+	kind effectKind
+	seat int
+	err  error
 }
 
 type effectKind uint8

@@ -59,10 +59,10 @@ func TestABackupTakesOverOnlyWhatItHasWonAndHoldsWhole(t *testing.T) {
 	for _, c := range []rule{
 		{name: "a proven death: swap the word, then kill, read on, serve, fence beside it",
 			given: backupRoles(), events: []event{dead, won, {kind: evDrained, won: true}},
-			want: do(doSeal, doKill, doDrain, doServe, doFenceLater, doPublish, doSpawn), role: Primary, partner: starting},
+			want: do(doSeal, doKill, doDrain, doServe, doFenceLater, doPublish), role: Primary, partner: alone},
 		{name: "a suspicion: fence first",
 			given: backupRoles(), events: []event{hangs, {kind: evFenced, won: true}, won, {kind: evDrained, won: true}},
-			want: do(doFence, doSeal, doDrain, doServe, doPublish, doSpawn), role: Primary, partner: starting},
+			want: do(doFence, doSeal, doDrain, doServe, doPublish), role: Primary, partner: alone},
 		{name: "the same news twice is one takeover",
 			given: backupRoles(), events: []event{hangs, dead, hangs}, want: do(doFence), role: Backup},
 		{name: "who cannot be fenced is not taken over from, but suspected again",
@@ -74,7 +74,7 @@ func TestABackupTakesOverOnlyWhatItHasWonAndHoldsWhole(t *testing.T) {
 			want: append(do(doSeal, doKill, doDrain), effect{kind: doLeave, err: ErrNotSynchronised}), role: Gone},
 		{name: "a state completed by the last records does",
 			given: joiningRoles(), events: []event{dead, won, {kind: evSynced}, {kind: evDrained, won: true}},
-			want: do(doSeal, doKill, doDrain, doServe, doFenceLater, doPublish, doSpawn), role: Primary, partner: starting},
+			want: do(doSeal, doKill, doDrain, doServe, doFenceLater, doPublish), role: Primary, partner: alone},
 		{name: "a whole state is acknowledged once",
 			given: joiningRoles(), events: []event{{kind: evSynced}, {kind: evSynced}}, want: do(doAckSynced, doPublish), role: Backup},
 		{name: "a backup is nobody to join or to switch",
@@ -86,6 +86,16 @@ func TestABackupTakesOverOnlyWhatItHasWonAndHoldsWhole(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) { c.check(t) })
 	}
+}
+
+func TestANewPrimaryStartsABackupOnlyWhenItHadTimeToAnswer(t *testing.T) {
+	t.Parallel()
+	r := with(backupRoles(), func(r *roles) { r.retryAt = time.Hour }) // from when it was primary before
+	r.step(event{kind: evPrimaryLost, cause: causeDeath, proof: true})
+	r.step(event{kind: evSealed, won: true, epoch: 4})
+	require.Equal(t, do(doServe, doFenceLater, doPublish), r.step(event{kind: evDrained, won: true, at: time.Minute}))
+	require.Empty(t, r.step(event{kind: evTick, at: time.Minute + breath - 1}))
+	require.Equal(t, do(doPublish, doSpawn), r.step(event{kind: evTick, at: time.Minute + breath}))
 }
 
 func TestAPrimaryGoesOnAloneOnlyAfterItHasSwappedItsBackupOut(t *testing.T) {
@@ -174,7 +184,7 @@ func TestTheMembersChangePlacesAsPlanned(t *testing.T) {
 		{name: "the new one dies before it serves: the old one takes its place back",
 			given: primaryWith(synced), events: []event{{kind: evSwitch}, {kind: evPrimaryLost, cause: causeHang}, {kind: evFenced, won: true},
 				{kind: evSealed, won: true, epoch: 5}, {kind: evDrained, won: true}},
-			want: do(doHandOver, doFence, doSeal, doDrain, doServe, doPublish, doSpawn), role: Primary, partner: starting},
+			want: do(doHandOver, doFence, doSeal, doDrain, doServe, doPublish), role: Primary, partner: alone},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.check(t) })
 	}

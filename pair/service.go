@@ -27,6 +27,7 @@ type Service struct {
 	out      []byte // reply of the call that runs
 	chunk    []byte
 	replay   replay
+	parked   parking
 }
 
 // method is a name and what runs under it: a function that appends the encoding of its reply to dst.
@@ -165,6 +166,9 @@ func (s *Service) request(c *conn, f *wire.Frame) {
 		s.out = append(s.out[:0], text...)
 		s.finish(&commitRecord{opener: o.ID, id: f.ID, low: f.Low, code: int64(code), reply: s.out})
 		m.reply(c, f.ID, int64(code), s.out)
+		return
+	}
+	if s.parks(o.ID, f) {
 		return
 	}
 	r := requestRecord{opener: o.ID, id: f.ID, low: f.Low, wall: m.wall(), mono: int64(m.now), seed: rand.Uint64(), method: f.Method, body: f.Body}
@@ -398,9 +402,12 @@ func (s *Service) settle() {
 	}
 }
 
-func (s *Service) demote()                               { s.store.TrackDirty(false) }
+func (s *Service) demote() {
+	s.store.TrackDirty(false)
+	s.parked = parking{}
+}
+
 func (s *Service) cancel(*receive.Opener, uint64)        {} // its handler has run, or will not be told
-func (s *Service) notify(receive.System)                 {}
 func (s *Service) round(now time.Duration) time.Duration { return s.fireTimers(now) }
 
 var _ application = (*Service)(nil)

@@ -91,8 +91,9 @@ func (m *member) fenceLater() {
 			}
 			m.log.Error("THE OLD PRIMARY CANNOT BE FENCED: external effects wait", "pid", peer.ID().PID, "error", err)
 		}
+		fenced := t.since(&m.clock)
 		m.mail.post(func() {
-			t.fenced = t.since(&m.clock)
+			t.fenced = fenced
 			m.effects.pending--
 			m.publish()
 		})
@@ -193,7 +194,7 @@ func (m *member) retireLog() {
 		return
 	}
 	m.link = nil
-	m.suspect, m.deaths = m.blamed(l.page)
+	m.suspect, m.deaths = m.blamed(l)
 	if m.roles.proven {
 		m.dying, l.peer = l.peer, nil // is yet to be fenced
 	}
@@ -213,28 +214,6 @@ func (m *member) retire(l *link) {
 		}
 		l.close()
 	})
-}
-
-// blamed finds out which request the old primary died of, and how many primaries in a row.
-func (m *member) blamed(p *page) (blame, int) {
-	b := p.inHand
-	if b.none() || m.takeover == nil || m.takeover.planned {
-		return blame{}, 0
-	}
-	if o := m.openers.Lookup(b.opener); o != nil {
-		if _, _, done := o.Saved(b.id); done {
-			return blame{}, 0
-		}
-	}
-	if b == p.suspect {
-		return b, int(p.suspectCount) + 1
-	}
-	return b, 1
-}
-
-// poisonous tells whether a request has killed two primaries in a row: a third does not try it (design §7).
-func (m *member) poisonous(opener, id uint64) bool {
-	return m.deaths >= 2 && m.suspect == blame{opener, id}
 }
 
 // tellAtOnce is how many requesters hear of the takeover before the first request is served again; the rest follow in

@@ -100,14 +100,28 @@ func (s *Service) armTimers() {
 // timersAtOnce bounds the timers fired in one round, so that requests get their turn.
 const timersAtOnce = 64
 
+// suspectPause is the time between two looks whether a timer that a primary died of may be fired: see mustWait.
+const suspectPause = 5 * time.Millisecond
+
 // fireTimers runs what is due and returns when the next one will be.
 func (s *Service) fireTimers(now time.Duration) (next time.Duration) {
 	for _, t := range s.timers {
+		waits := false
 		for n := 0; len(t.due) > 0 && t.due[0].at <= now && n < timersAtOnce; n++ {
+			if waits = s.m.mustWait(0, t.due[0].id) && !s.m.poisonous(0, t.due[0].id); waits {
+				break
+			}
 			t.fire(heap.Pop(&t.due).(dueTimer))
 		}
-		if len(t.due) > 0 && (next == 0 || t.due[0].at < next) {
-			next = max(t.due[0].at, 1)
+		if len(t.due) == 0 {
+			continue
+		}
+		at := max(t.due[0].at, 1)
+		if waits {
+			at = now + suspectPause
+		}
+		if next == 0 || at < next {
+			next = at
 		}
 	}
 	return next

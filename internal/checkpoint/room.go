@@ -76,9 +76,10 @@ func (w *Writer) look() {
 	w.mark = w.rung + half/2
 }
 
-// Free returns how much fits now. See Appender.
+// Free returns how much fits now. See Appender. It looks at the reader's side each time: a caller who waits until more
+// than some part of the ring is free would wait for ever for what was seen before.
 func (w *Writer) Free() int {
-	if w.head+w.maxPayload+recordHeader > w.limit && w.err == nil && !w.refresh() {
+	if w.err == nil && !w.refresh() {
 		_ = w.corruptTail()
 	}
 	if w.head+recordHeader >= w.limit {

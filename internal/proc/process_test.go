@@ -5,6 +5,7 @@ import (
 	"os"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -138,4 +139,22 @@ func TestHiddenProcessIsNotTakenForGone(t *testing.T) {
 	_ = m.p.Signal(unix.SIGKILL)
 	<-m.Done()
 	require.ErrorIs(t, m.p.goneFor(ErrGone), ErrGone)
+}
+
+func TestWhatKilledAProcessIsKnownBeforeItIsReaped(t *testing.T) {
+	t.Parallel()
+	shared := newPage(t, pageSize)
+	m := start(t, "beacon", shared.file)
+	require.Equal(t, "lit <nil>", m.hear(t))
+	p, err := Open(m.ID())
+	require.NoError(t, err)
+	defer p.Close()
+	require.Zero(t, p.KilledBy(), "it lives")
+	require.NoError(t, p.Signal(unix.SIGKILL))
+	require.True(t, shared.cell().Wait(10*time.Second))
+	if sig := p.KilledBy(); sig != 0 { // 0: reaped already
+		require.Equal(t, unix.SIGKILL, sig)
+	}
+	<-m.Done()
+	require.Zero(t, p.KilledBy(), "reaped: nobody knows any more")
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 )
 
@@ -76,4 +77,17 @@ func FuzzStat(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, s, again, "broken promise: what is read is what was written")
 	})
+}
+
+func TestTheEndOfAProcessIsReadFromItsStatLine(t *testing.T) {
+	t.Parallel()
+	fields := func(last string) []byte {
+		return []byte("7 (a) b) S" + strings.Repeat(" 0", 48) + " " + last + "\n")
+	}
+	require.Equal(t, unix.SIGKILL, endingSignal(fields("9")))
+	require.Equal(t, unix.SIGSEGV, endingSignal(fields("139")), "with a core dump")
+	require.Zero(t, endingSignal(fields("512")), "exit status 2")
+	require.Zero(t, endingSignal(fields("0")))
+	require.Zero(t, endingSignal(fields("9")[:60]), "a line that is cut says nothing")
+	require.Zero(t, endingSignal(nil))
 }

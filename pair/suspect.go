@@ -1,0 +1,88 @@
+package pair
+
+import (
+	"bytes"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/1fb4ed1c/tandem/internal/wire"
+	"github.com/1fb4ed1c/tandem/receive"
+)
+
+// A request that was in hand when a primary died may be what it died of. It is tried a second time, but not at once: with
+// no backup yet, a second death would be the end of the instance. So it waits until the pair is protected again. A third
+// primary refuses it. What a SIGKILL from outside interrupted is not suspected of anything, and does not wait; it counts
+// all the same, since the kernel kills in this way too when memory runs out.
+
+// blamed finds out which request the old primary died of, and how many primaries in a row.
+func (m *member) blamed(l *link) (blame, int) {
+	p := l.page
+	b := p.inHand
+	if b.none() || m.takeover == nil || m.takeover.planned {
+		return blame{}, 0
+	}
+	if o := m.openers.Lookup(b.opener); o != nil {
+		if _, _, done := o.Saved(b.id); done {
+			return blame{}, 0
+		}
+	}
+	m.innocent = m.takeover.cause == causeDeath && l.peer.KilledBy() == unix.SIGKILL
+	if b == p.suspect {
+		return b, int(p.suspectCount) + 1
+	}
+	return b, 1
+}
+
+// mustWait tells whether a request is to wait until the pair is protected. A pair that starts no backups by itself has
+// nothing to wait for.
+func (m *member) mustWait(opener, id uint64) bool {
+	return m.deaths > 0 && !m.innocent && m.suspect == blame{opener, id} && m.roles.partner != synced && m.roles.spawning
+}
+
+// poisonous tells whether a request has killed two primaries in a row: a third does not try it (design §7).
+func (m *member) poisonous(opener, id uint64) bool {
+	return m.deaths >= 2 && m.suspect == blame{opener, id}
+}
+
+// parking holds a request that waits until the pair is protected, and those of the same open that came after it: requests
+// of one open are handled in order.
+type parking struct {
+	opener uint64 // 0: nothing waits
+	frames []wire.Frame
+}
+
+// parks keeps a request for later if it must wait.
+func (s *Service) parks(opener uint64, f *wire.Frame) bool {
+	p := &s.parked
+	switch {
+	case p.opener == opener && opener != 0:
+		if f.ID <= p.frames[len(p.frames)-1].ID {
+			return true // repeated: it waits already
+		}
+	case s.m.mustWait(opener, f.ID):
+		s.m.log.Warn("a request that a primary died of waits for the new backup", "method", string(f.Method), "opener", opener, "sync_id", f.ID)
+		p.opener = opener
+	default:
+		return false
+	}
+	kept := *f
+	kept.Method, kept.Body = bytes.Clone(f.Method), bytes.Clone(f.Body)
+	p.frames = append(p.frames, kept)
+	return true
+}
+
+// notify goes on, once the pair is protected, with what had to wait for that.
+func (s *Service) notify(msg receive.System) {
+	if _, ok := msg.(receive.BackupSynchronised); !ok || s.parked.opener == 0 {
+		return
+	}
+	p := s.parked
+	s.parked = parking{}
+	c := s.m.seats.of[p.opener]
+	if c == nil {
+		return // its requester comes back with it
+	}
+	for i := range p.frames {
+		s.m.request(c, &p.frames[i])
+	}
+}
