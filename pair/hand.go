@@ -49,6 +49,9 @@ func (c Config) JoinInbox(ctx context.Context, name string, inbox receive.InboxC
 		h.m = m
 		return (*handApp)(h)
 	})
+	if errors.Is(err, errAbandoned) {
+		return nil, fmt.Errorf("%w: %w", ErrLeft, err)
+	}
 	if err != nil {
 		return nil, err
 	}

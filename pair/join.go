@@ -99,7 +99,7 @@ func (m *member) found(ctx context.Context) error {
 			return nil
 		}
 		// Nobody listens, though the lock is held: a primary on its way up or down, or a takeover. Look again.
-		if !errors.Is(err, sock.ErrNotListening) && !errors.Is(err, errRetry) || errors.Is(err, ErrNotRunning) {
+		if !errors.Is(err, sock.ErrNotListening) && !errors.Is(err, errRetry) || errors.Is(err, errAbandoned) {
 			return err
 		}
 		select {
@@ -110,7 +110,11 @@ func (m *member) found(ctx context.Context) error {
 	}
 }
 
-var errRetry = errors.New("the primary went away")
+var (
+	errRetry = errors.New("the primary went away")
+	// errAbandoned ends a process that a primary started as its backup and then did not live, or not want, to take in.
+	errAbandoned = errors.New("the primary that started this process is gone")
+)
 
 // startedFor tells whether a primary started this process as its backup.
 func (m *member) startedFor() (instance string, spawned bool, err error) {
@@ -156,7 +160,7 @@ func (m *member) ask(ctx context.Context, instance string, spawned bool) error {
 	if err != nil {
 		_ = unix.Close(fd)
 		if spawned && errors.Is(err, errRetry) { // there is no second connection to try
-			err = fmt.Errorf("%w: %w", ErrNotRunning, err)
+			err = fmt.Errorf("%w: %w", errAbandoned, err)
 		}
 		return err
 	}

@@ -161,6 +161,9 @@ func (m *member) resume(c *conn, h *wire.Hello, uid uint32) {
 		return
 	}
 	if old := m.seats.of[o.ID]; old != nil {
+		if old.fd >= 0 {
+			_ = unix.Shutdown(old.fd, unix.SHUT_RDWR) // the backup holds it too
+		}
 		m.closeFD(old)
 		m.seats.leave(old)
 	}

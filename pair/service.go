@@ -2,6 +2,7 @@ package pair
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -100,6 +101,9 @@ func Queue[V any](s *Service, name string) *tracked.Queue[V] {
 func (s *Service) Run(ctx context.Context) error {
 	s.store.Freeze()
 	m, err := enter(ctx, s.name, s.cfg, s.bind)
+	if errors.Is(err, errAbandoned) {
+		return nil // nobody waits for this process: it is no failure of the pair
+	}
 	if err != nil {
 		return err
 	}

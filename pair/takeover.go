@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/1fb4ed1c/tandem/internal/checkpoint"
 	"github.com/1fb4ed1c/tandem/internal/wire"
 )
 
@@ -63,6 +64,9 @@ func (m *member) fencePrimary() {
 	t, l := m.takeover, m.link
 	if l == nil {
 		l = m.between
+	} else if l.reader.State() == checkpoint.Closed { // it lives, and has just given us up
+		m.leave(ErrDropped)
+		return
 	}
 	err := l.peer.Fence(fenceWithin)
 	if err != nil {
