@@ -83,7 +83,9 @@ func TestPoisonIsRefusedAndThePairGoesOn(t *testing.T) {
 			require.False(t, receive.MayBeApplied(err))
 			l.await(10)
 			s := p.WaitProtected()
-			require.Equal(t, want, s.Takeovers)
+			// One or two for each: tried again with no backup, it is caught; with one, it kills once more.
+			require.LessOrEqual(t, s.Takeovers, want)
+			require.GreaterOrEqual(t, s.Takeovers, want/2)
 		}
 		n, err := receive.Call[int64](t.Context(), c, "try", struct{}{})
 		require.NoError(t, err)

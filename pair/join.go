@@ -31,8 +31,9 @@ const joinVersion = 1
 const envJoin = "TANDEM_JOIN"
 
 const (
-	joinWithin = 5 * time.Second       // for a process to become a member
-	joinPause  = 10 * time.Millisecond // between two attempts
+	joinWithin  = 5 * time.Second       // for a process that runs to become a member
+	spawnWithin = time.Minute           // for a process that was started as backup to come so far
+	joinPause   = 10 * time.Millisecond // between two attempts
 )
 
 // ErrWrongInstance refuses a backup that was started for an instance of the pair that is gone.
@@ -54,7 +55,7 @@ func enter(ctx context.Context, name string, cfg Config, bind func(*member) appl
 			err = fmt.Errorf("cannot join %q: %w", name, err)
 		}
 	}()
-	m.roles = roles{spawning: !cfg.NoSpawn, joinBy: joinWithin}
+	m.roles = roles{spawning: !cfg.NoSpawn, joinBy: spawnWithin}
 	m.now = m.clock.now()
 	if err := proc.NoCore(); err != nil {
 		m.log.Warn("a core dump would delay the takeover", "cause", err)

@@ -21,6 +21,7 @@ type load struct {
 	p       *pairtest.Pair
 	clients []*client
 	done    atomic.Int64 // entries answered
+	limit   atomic.Int64 // where the clients pause, so that a long run does not end up with a state too large to be filled in
 	stop    context.CancelFunc
 	ctx     context.Context
 	running sync.WaitGroup
@@ -38,6 +39,9 @@ type client struct {
 	errs     []error
 }
 
+// ahead is how many entries the clients make beyond those that a test has waited for.
+const ahead = 2000
+
 // patience is how long a client waits for anything.
 const patience = 20 * time.Second
 
@@ -45,6 +49,7 @@ const patience = 20 * time.Second
 func newLoad(t *testing.T, p *pairtest.Pair, n int, options ...receive.Option) *load {
 	t.Helper()
 	l := &load{t: t, p: p}
+	l.limit.Store(ahead)
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	t.Cleanup(l.stop)
 	for i := range n {
@@ -67,6 +72,10 @@ func (l *load) run(callers int) *load {
 
 func (k *client) enter(l *load) {
 	for l.ctx.Err() == nil {
+		if l.done.Load() >= l.limit.Load() {
+			time.Sleep(100 * time.Microsecond)
+			continue
+		}
 		n := int(k.next.Add(1) - 1)
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		r, err := receive.Call[Receipt](ctx, k.c, "enter", Entry{Client: k.id, N: n})
@@ -87,6 +96,7 @@ func (k *client) enter(l *load) {
 func (l *load) await(n int64) {
 	l.t.Helper()
 	until := l.done.Load() + n
+	l.limit.Store(until + ahead)
 	for end := time.Now().Add(patience); l.done.Load() < until; time.Sleep(100 * time.Microsecond) {
 		if time.Now().After(end) {
 			require.FailNowf(l.t, "broken promise: a pair goes on", "%d of %d entries were answered within %v; errors: %v", l.done.Load(), until, patience, l.errors())

@@ -18,7 +18,7 @@ import (
 	"github.com/1fb4ed1c/tandem/pairtest"
 )
 
-// long lets the tests that kill at random go on for longer.
+// long lets the tests that kill at random go on for so many times as long: go test ./pair -long 8.
 var long = flag.Int("long", 1, "how many times as long the random tests go on")
 
 func TestMain(m *testing.M) {

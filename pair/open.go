@@ -22,6 +22,8 @@ func errUnexpected(k wire.Kind, c connKind) error {
 	return fmt.Errorf("unexpected frame %v on a connection of kind %d", k, c)
 }
 
+var errSilent = fmt.Errorf("it did not say in time who it is")
+
 // acceptAtOnce bounds the connections taken in one round.
 const acceptAtOnce = 64
 
@@ -273,7 +275,7 @@ func (m *member) expire() {
 		case c.deadline > m.now:
 			m.wakeAt(c.deadline)
 		case c.kind == connNew:
-			m.disconnect(c, fmt.Errorf("no Hello within %v", helloWithin))
+			m.disconnect(c, errSilent)
 		default:
 			m.closeOpen(c)
 		}

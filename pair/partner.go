@@ -70,7 +70,7 @@ func spawnMember(env []string) (*proc.Child, int, error) {
 // spawned seats the connection of a process that was started as backup.
 func (m *member) spawned(child *proc.Child, fd int) {
 	m.child = child
-	c := &conn{fd: fd, pid: child.ID().PID, deadline: m.now + joinWithin}
+	c := &conn{fd: fd, pid: child.ID().PID, deadline: m.now + spawnWithin}
 	if m.left || m.seat(c) != nil {
 		_ = unix.Close(fd) // it sees the end of file and ends
 	}

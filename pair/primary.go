@@ -78,7 +78,9 @@ func (m *member) ready(ev sock.Event) {
 	case keyLink:
 		m.readLink()
 	case keyPeer:
-		m.step(event{kind: evPartnerLost, cause: causeDeath})
+		if m.link != nil { // else an earlier event of this round told the same: once more would count against the next backup
+			m.step(event{kind: evPartnerLost, cause: causeDeath})
+		}
 	default:
 		c := m.seats.at(int(ev.Key))
 		if c == nil {

@@ -29,6 +29,7 @@ type Service struct {
 	chunk    []byte
 	replay   replay
 	parked   parking
+	survivor survivor
 }
 
 // method is a name and what runs under it: a function that appends the encoding of its reply to dst.
@@ -55,7 +56,7 @@ func (c Config) New(name string) *Service {
 // must not depend on anything but its request and the tracked state.
 //
 // A panic in a handler ends the process, as on NonStop: the backup takes over and tries the request again. A request that
-// kills two primaries in a row is refused with [receive.ErrPoison].
+// kills two primaries in a row is refused with [receive.ErrPoison], and so is one that panics again while there is no backup.
 //
 // Handle must be called before Run; declaring a method twice panics.
 func Handle[Req, Rep any](s *Service, name string, f func(c *Call, req Req) (Rep, error)) {
@@ -165,18 +166,18 @@ func (s *Service) request(c *conn, f *wire.Frame) {
 	m := s.m
 	o := c.opener
 	if m.poisonous(o.ID, f.ID) {
-		code, text := receive.Describe(receive.ErrPoison)
-		m.log.Error("a request that killed two primaries is refused", "method", string(f.Method), "opener", o.ID, "sync_id", f.ID)
-		s.out = append(s.out[:0], text...)
-		s.finish(&commitRecord{opener: o.ID, id: f.ID, low: f.Low, code: int64(code), reply: s.out})
-		m.reply(c, f.ID, int64(code), s.out)
+		s.refusePoison(c, f)
 		return
 	}
 	if s.parks(o.ID, f) {
 		return
 	}
 	r := requestRecord{opener: o.ID, id: f.ID, low: f.Low, wall: m.wall(), mono: int64(m.now), seed: rand.Uint64(), method: f.Method, body: f.Body}
-	code := s.run(&r)
+	code, survived := s.runAlone(&r)
+	if survived {
+		s.panicked(c, f)
+		return
+	}
 	s.ship(&r, code)
 	o.Save(f.ID, code, s.out)
 	m.requests++
@@ -227,7 +228,10 @@ func (s *Service) invoke(r *requestRecord) (out []byte, err error) {
 	s.m.inHand(blame{r.opener, r.id})
 	defer func() {
 		if p := recover(); p != nil {
-			s.m.die(p, debug.Stack)
+			if !s.survives(p) {
+				s.m.die(p, debug.Stack)
+			}
+			out, err = nil, receive.ErrPoison
 		}
 	}()
 	out, err = h.run(c, r.body, s.out[:0])
@@ -334,6 +338,7 @@ func (s *Service) filled(on bool) {
 	s.replay.reset()
 	s.replay.on = on && s.cfg.Mode == BackupLazy
 	s.store.TrackDirty(s.replay.on && s.m.serving)
+	s.store.Mute(on && s.cfg.Mode != PrimaryComputes) // the other member makes the changes itself
 }
 
 func (s *Service) reset() {

@@ -2,6 +2,8 @@ package pair
 
 import (
 	"bytes"
+	"fmt"
+	"runtime/debug"
 
 	"golang.org/x/sys/unix"
 
@@ -9,10 +11,11 @@ import (
 	"github.com/1fb4ed1c/tandem/receive"
 )
 
-// A request that was in hand when a primary died may be what it died of. It is tried a second time, but not at once: with
-// no backup yet, a second death would be the end of the instance. So it waits until the pair is protected again. A third
-// primary refuses it. What a SIGKILL from outside interrupted is not suspected of anything, and does not wait; it counts
-// all the same, since the kernel kills in this way too when memory runs out.
+// A request that was in hand when a primary died may be what it died of. It is tried a second time; but a second death with no
+// backup yet would be the end of the instance. So one whose handler may have hung, or ended the process in a way that
+// nobody can catch, waits until the pair is protected again. A panic can be caught: such a request is tried at once,
+// and refused if it panics again. A third primary refuses it in any case. What a SIGKILL from outside interrupted is not suspected
+// of anything; it counts all the same, since the kernel kills in this way too when memory runs out.
 
 // blamed finds out which request the old primary died of, and how many primaries in a row.
 func (m *member) blamed(l *link) (blame, int) {
@@ -26,7 +29,7 @@ func (m *member) blamed(l *link) (blame, int) {
 			return blame{}, 0
 		}
 	}
-	m.innocent = m.takeover.cause == causeDeath && l.peer.KilledBy() == unix.SIGKILL
+	m.innocent = m.takeover.cause == causePanic || m.takeover.cause == causeDeath && l.peer.KilledBy() == unix.SIGKILL
 	if b == p.suspect {
 		return b, int(p.suspectCount) + 1
 	}
@@ -85,4 +88,52 @@ func (s *Service) notify(msg receive.System) {
 	for i := range p.frames {
 		s.m.request(c, &p.frames[i])
 	}
+}
+
+// survivor is what becomes of a panic while there is no backup.
+type survivor struct {
+	wants    bool // the call that runs may be undone and forgotten
+	survived bool // it was
+}
+
+// runAlone is run for a primary that might be alone: if the handler panics then, the call is undone, and this process lives
+// on, for its death would be the end of the instance.
+func (s *Service) runAlone(r *requestRecord) (code int64, survived bool) {
+	s.survivor = survivor{wants: s.m.roles.partner != synced}
+	code = s.run(r)
+	survived = s.survivor.survived
+	s.survivor = survivor{}
+	return code, survived
+}
+
+// survives tells whether this process lives on after the panic p.
+func (s *Service) survives(p any) bool {
+	if !s.survivor.wants {
+		return false
+	}
+	s.survivor.survived = true
+	s.m.inHand(blame{})
+	s.m.log.Error("a handler panicked, and there is no backup to take over", "method", s.call.method, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	return true
+}
+
+// panicked deals with a request whose panic this process has survived: the first time it is tried again when there is a backup.
+func (s *Service) panicked(c *conn, f *wire.Frame) {
+	m, b := s.m, blame{c.opener.ID, f.ID}
+	if m.deaths == 0 || m.suspect != b {
+		m.suspect, m.deaths, m.innocent = b, 1, false
+		if s.parks(b.opener, f) {
+			return
+		}
+	}
+	s.refusePoison(c, f)
+}
+
+// refusePoison answers a request that is not run any more.
+func (s *Service) refusePoison(c *conn, f *wire.Frame) {
+	code, text := receive.Describe(receive.ErrPoison)
+	s.m.log.Error("a request that kills its server is refused", "method", string(f.Method), "opener", c.opener.ID, "sync_id", f.ID)
+	s.out = append(s.out[:0], text...)
+	s.finish(&commitRecord{opener: c.opener.ID, id: f.ID, low: f.Low, code: int64(code), reply: s.out})
+	s.m.reply(c, f.ID, int64(code), s.out)
 }

@@ -139,8 +139,10 @@ func (t *timers) fire(d dueTimer) {
 	if s.m.poisonous(0, d.id) {
 		s.m.log.Error("a timer that killed two primaries is disarmed", "timer", t.method, "number", d.id)
 	} else {
-		code := s.run(&r)
-		s.ship(&r, code)
+		code, survived := s.runAlone(&r)
+		if !survived {
+			s.ship(&r, code)
+		}
 		if code == 0 {
 			return
 		}
@@ -151,11 +153,15 @@ func (t *timers) fire(d dueTimer) {
 
 // disarm removes a timer whose handler failed: with a record of its own, since the handler's changes are undone.
 func (s *Service) disarm(t *timers, id uint64) {
+	muted := !s.store.Walking() && s.store.Mute(false) // the other member has to hear of this change in every mode
 	s.store.Begin()
 	t.armed.Delete(id)
 	s.store.Commit()
 	if s.m.writing() {
 		s.write(kindCommit, &commitRecord{changes: s.store.Changes()})
+	}
+	if muted {
+		s.store.Mute(true)
 	}
 }
 

@@ -29,6 +29,7 @@ type Store struct {
 	changes  []byte   // of the call
 	touched  []uint32 // parts the call has changed
 	walking  bool
+	muted    bool
 	next     int      // the part the walk is at
 	bound    []uint32 // the peer's indexes to ours; nil: the same
 }

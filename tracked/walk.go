@@ -8,7 +8,7 @@ func (s *Store) StartWalk() {
 	if s.inCall {
 		panic("cannot start a walk inside a call")
 	}
-	s.walking, s.next = true, 0
+	s.walking, s.next, s.muted = true, 0, false
 	for _, p := range s.parts {
 		p.head().frontier = 0
 		p.startWalk()
@@ -47,7 +47,7 @@ func (s *Store) StopWalk() {
 	if s.inCall && s.walking {
 		panic("cannot stop a walk inside a call")
 	}
-	s.walking = false
+	s.walking, s.muted = false, false
 	for _, p := range s.parts {
 		p.head().frontier = sentAll
 	}
@@ -55,3 +55,20 @@ func (s *Store) StopWalk() {
 
 // Walking reports whether a walk is under way.
 func (s *Store) Walking() bool { return s.walking }
+
+// Mute ends (true) or resumes the encoding of changes, for as long as nobody applies them: a call then costs less, and
+// Changes stays empty. A walk resumes it. It returns what was before. It is called between calls and not during a walk.
+func (s *Store) Mute(on bool) (was bool) {
+	if s.inCall || s.walking {
+		panic("cannot mute the store inside a call or during a walk")
+	}
+	frontier := uint64(sentAll)
+	if on {
+		frontier = 0
+	}
+	for _, p := range s.parts {
+		p.head().frontier = frontier
+	}
+	was, s.muted = s.muted, on
+	return was
+}
