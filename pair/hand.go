@@ -137,6 +137,9 @@ func (h *Member) pump(ctx context.Context) error {
 	for !m.left && h.in.Len() == 0 && ctx.Err() == nil {
 		m.round()
 	}
+	if m.roles.role == Primary {
+		m.flush() // the program may take its time
+	}
 	if m.left && h.in.Len() == 0 {
 		if m.gone != nil {
 			return m.gone

@@ -326,44 +326,51 @@ func (m *member) ackSynced() {
 
 // newLog takes the log that was prepared for the present epoch, or makes one.
 func (m *member) newLog() (l *link, err error) {
-	seg := m.spare
+	l = m.spare
 	m.spare = nil
-	if seg != nil && seg.Epoch() != m.roles.epoch {
-		_ = seg.Close()
-		seg = nil
+	if l != nil && l.seg.Epoch() != m.roles.epoch {
+		m.retire(l)
+		l = nil
 	}
-	if seg == nil {
-		seg, err = checkpoint.Create(checkpoint.Config{Size: m.cfg.LogSize, Instance: m.instance, Epoch: m.roles.epoch})
-		if err != nil {
+	if l == nil {
+		if l, err = m.makeLog(m.roles.epoch); err != nil {
 			return nil, err
 		}
 	}
-	if l, err = newLink(seg, true); err != nil {
-		_ = seg.Close()
-		return nil, err
-	}
-	l.writer = seg.Writer(l.page.primary.Ring)
 	l.since = time.Now()
 	l.page.suspect, l.page.suspectCount = m.suspect, uint64(m.deaths)
 	return l, nil
 }
 
-// prepareLog makes a log ahead of time: its memory is touched once, which takes milliseconds, and no request is to wait
-// for that.
+func (m *member) makeLog(epoch uint32) (*link, error) {
+	seg, err := checkpoint.Create(checkpoint.Config{Size: m.cfg.LogSize, Instance: m.instance, Epoch: epoch})
+	if err != nil {
+		return nil, err
+	}
+	l, err := newLink(seg, true)
+	if err != nil {
+		_ = seg.Close()
+		return nil, err
+	}
+	l.writer = seg.Writer(l.page.primary.Ring)
+	return l, nil
+}
+
+// prepareLog makes a log ahead of time. Its memory is touched once, which takes milliseconds, and a thread is started for
+// its beacon: no request is to wait for that.
 func (m *member) prepareLog(epoch uint32) {
-	cfg := checkpoint.Config{Size: m.cfg.LogSize, Instance: m.instance, Epoch: epoch}
 	m.helpers.Go(func() {
-		seg, err := checkpoint.Create(cfg)
+		l, err := m.makeLog(epoch)
 		if err != nil {
 			m.log.Error("cannot prepare a log", "cause", err)
 			return
 		}
-		_ = seg.Populate() // only faster
+		_ = l.seg.Populate() // only faster
 		m.mail.post(func() {
 			if m.spare != nil {
-				_ = m.spare.Close()
+				m.retire(m.spare)
 			}
-			m.spare = seg
+			m.spare = l
 			m.admitWaiting()
 		})
 	})

@@ -34,7 +34,6 @@ type link struct {
 	beat     uint64        // the peer's progress, as last seen
 	beatAt   time.Duration // when it last moved
 	lookedAt time.Duration // when we last looked
-	ring     time.Duration // when a doorbell was last wanted
 }
 
 // newLink lights our beacon in a segment that we have mapped.

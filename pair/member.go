@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/1fb4ed1c/tandem/internal/checkpoint"
 	"github.com/1fb4ed1c/tandem/internal/proc"
 	"github.com/1fb4ed1c/tandem/internal/registry"
 	"github.com/1fb4ed1c/tandem/internal/sock"
@@ -81,13 +80,13 @@ type member struct {
 	checked time.Duration // when the slow duties were last done
 	nap     time.Duration // of a backup
 
-	link         *link               // with the other member; nil while there is none
-	between      *link               // during a switch: the old log, until the new primary sends its own
-	betweenSince time.Duration       //
-	dying        *proc.Process       // the old primary, until it is fenced
-	spare        *checkpoint.Segment // a log made ahead of time
-	waiting      *conn               // joins as soon as a log is ready
-	child        *proc.Child         // the process started last as backup
+	link         *link         // with the other member; nil while there is none
+	between      *link         // during a switch: the old log, until the new primary sends its own
+	betweenSince time.Duration //
+	dying        *proc.Process // the old primary, until it is fenced
+	spare        *link         // a log made ahead of time, its beacon lit; it has no peer yet
+	waiting      *conn         // joins as soon as a log is ready
+	child        *proc.Child   // the process started last as backup
 
 	seats   seats
 	openers receive.Openers
@@ -116,6 +115,7 @@ type member struct {
 	unprotected time.Time // since when; zero: it is protected
 	takeover    *takeover // the last one; nil before the first
 	awaited     bool      // the first reply after it is still to come
+	answers     bool      // a reply is among what the round has to send
 	counts      counts
 	requests    uint64 // handled in this instance
 	effects     gate   // closed while a deposed primary may still act

@@ -30,7 +30,7 @@ type joiner struct {
 // becomes of the run directory.
 func (m *member) spawn() {
 	m.child = nil // the one before has joined, or is given up: its end is no news of this one
-	if m.spare == nil || m.spare.Epoch() != m.roles.epoch {
+	if m.spare == nil || m.spare.seg.Epoch() != m.roles.epoch {
 		m.prepareLog(m.roles.epoch)
 	}
 	env := m.childEnv()
@@ -122,7 +122,7 @@ func (m *member) admit(seat int) {
 		m.step(event{kind: evPartnerLost, cause: causeFailed})
 		return
 	}
-	if m.spare == nil || m.spare.Epoch() != m.roles.epoch {
+	if m.spare == nil || m.spare.seg.Epoch() != m.roles.epoch {
 		m.waiting = c // until the log is ready: see prepareLog
 		m.prepareLog(m.roles.epoch)
 		return

@@ -45,7 +45,7 @@ func (m *member) roundPrimary() {
 // patience is how long the loop may sleep: not at all while there is work, and never so long that its progress counter
 // seems to stand still.
 func (m *member) patience() time.Duration {
-	if m.fill.busy || len(m.unsaid) > 0 {
+	if m.fill.busy || len(m.unsaid) > 0 || len(m.touched) > 0 {
 		return 0
 	}
 	idle := m.cfg.HangAfter / beatsPerHang
@@ -172,6 +172,7 @@ func (m *member) request(c *conn, f *wire.Frame) {
 
 // reply adds a reply to the packet that is sent after the commit.
 func (m *member) reply(c *conn, id uint64, code int64, body []byte) {
+	m.answers = true
 	m.put(c, &wire.Frame{Kind: wire.KindReply, ID: id, Low: uint64(code), Body: body})
 }
 
@@ -225,7 +226,10 @@ func (m *member) flush() {
 	}
 	m.touched = m.touched[:0]
 	m.point(PointReplied)
-	m.firstReply()
+	if m.answers {
+		m.answers = false
+		m.firstReply()
+	}
 	m.point(PointForgot)
 }
 

@@ -140,7 +140,7 @@ func (m *member) close() {
 		f()
 	}
 	if m.spare != nil {
-		_ = m.spare.Close()
+		m.spare.close()
 		m.spare = nil
 	}
 	if m.status != nil {

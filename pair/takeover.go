@@ -224,7 +224,8 @@ func (m *member) retire(l *link) {
 // rounds, between requests.
 const tellAtOnce = 64
 
-// tell begins to give notice of the new epoch to every requester, those first who were active last.
+// tell begins to give notice of the new epoch to every requester, those first who were active last. It leaves with the replies
+// to what is unread in the sockets, at the end of the first round: who has such a reply need not repeat.
 func (m *member) tell(planned bool) {
 	m.planned = planned
 	m.unsaid = m.unsaid[:0]
@@ -243,7 +244,6 @@ func (m *member) tell(planned bool) {
 		slices.SortFunc(m.unsaid, func(a, b *conn) int { return int(int64(b.at) - int64(a.at)) })
 	}
 	m.tellSome()
-	m.flush()
 }
 
 func (m *member) tellSome() {
