@@ -37,6 +37,9 @@ var quicker = map[string][]string{
 }
 
 func TestEveryCommandOfTheDocsRuns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds and runs every program of the docs, for a minute: run without -short")
+	}
 	docs, err := filepath.Glob("docs/*.md")
 	require.NoError(t, err)
 	examples, err := filepath.Glob("examples/*/README.md")

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -121,7 +122,8 @@ func children() (pids []int) {
 // spawn starts this program under a hidden verb.
 func (w *world) spawn(files []*os.File, kind string, args ...string) (*proc.Process, error) {
 	args = append([]string{"bench", "process", kind, "--pprof", w.o.Pprof}, args...)
-	child, err := proc.Spawn(proc.Spec{Args: args, Env: append(os.Environ(), "TANDEM_DIR="+w.runDir()), Stderr: w.errs, Files: files})
+	env := slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "TANDEM_") }) // the first one would count
+	child, err := proc.Spawn(proc.Spec{Args: args, Env: append(env, "TANDEM_DIR="+w.runDir()), Stderr: w.errs, Files: files})
 	if err != nil {
 		return nil, err
 	}
