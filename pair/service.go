@@ -126,41 +126,6 @@ func (s *Service) Changes() (changes <-chan RoleChange, cancel func()) {
 	return s.m.status.subscribe()
 }
 
-// Call is one request being handled. It is valid during the handler only.
-type Call struct {
-	svc    *Service
-	method string
-	opener uint64
-	id     uint64
-	wall   int64 // Unix nanoseconds
-	mono   time.Duration
-	seed   uint64
-	rng    *rand.Rand
-	pcg    rand.PCG
-	seeded bool
-}
-
-// Now returns the time of the call. It is recorded: a backup that runs the same call sees the same time.
-func (c *Call) Now() time.Time { return time.Unix(0, c.wall) }
-
-// Rand returns a source of random numbers that gives the same numbers wherever the call is run.
-func (c *Call) Rand() *rand.Rand {
-	if !c.seeded {
-		c.pcg.Seed(c.seed, c.id)
-		c.rng, c.seeded = rand.New(&c.pcg), true
-	}
-	return c.rng
-}
-
-// Method returns the name under which the request came.
-func (c *Call) Method() string { return c.method }
-
-// Opener returns the number of the requester's open. It is 0 for a timer.
-func (c *Call) Opener() uint64 { return c.opener }
-
-// SyncID returns the number of the request within its open: the same when it is repeated.
-func (c *Call) SyncID() uint64 { return c.id }
-
 // request runs one request of a requester.
 func (s *Service) request(c *conn, f *wire.Frame) {
 	m := s.m
