@@ -17,6 +17,7 @@
 //	join.go, partner.go    becoming a member; starting, admitting and giving up a backup
 //	fill.go                bringing a new backup to the present state while requests go on
 //	takeover.go, switch.go the change of roles, unplanned and planned
+//	urgency.go             coming before the dead primary's clearing-away
 //	suspect.go             requests that a primary may have died of
 //	open.go, seats.go      requesters and their connections
 //	link.go, page.go       what two members share: a control socket, the log, and one page of words

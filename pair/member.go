@@ -97,6 +97,7 @@ type member struct {
 	askers  []*conn  // wait for the end of a switch
 
 	fill     fillState
+	urgent   urgency
 	whole    bool   // this member has held the whole state
 	seq      uint64 // of the last record read
 	suspect  blame  // the request that the primary before this one died of

@@ -16,6 +16,8 @@ func (m *member) run(ctx context.Context) error {
 	defer m.close()
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.urgent.allowed = m.cfg.Mode != BackupLazy
+	defer m.calmDown(true)
 	for !m.left {
 		m.round()
 	}
@@ -78,6 +80,7 @@ func (m *member) work() {
 			m.wakeAt(next)
 		}
 	}
+	m.calmDown(false)
 	if len(m.unsaid) > 0 {
 		m.tellSome()
 	}

@@ -44,6 +44,9 @@ func (m *member) noticed(c cause, evidence string, proof bool) {
 	if m.roles.taking != causeNone {
 		return
 	}
+	if proof {
+		m.comeFirst()
+	}
 	m.takeover = &takeover{cause: c, evidence: evidence, wall: time.Now(), noticed: m.now, announced: c == causePanic}
 	m.step(event{kind: evPrimaryLost, cause: c, proof: proof})
 }
