@@ -5,8 +5,8 @@ import (
 	"unsafe"
 )
 
-// Append is Reserve, a copy of the payload, and Commit. See Appender. The checksum is taken from the source, and need not wait
-// for the copy to arrive in the ring; but the ring is written first, so that its cold cache lines are on their way meanwhile.
+// Append is Reserve, a copy of the payload, and Commit. See Appender. Copy and checksum are one pass. The header is written
+// first, so that the cold cache lines of the ring are on their way meanwhile.
 func (w *Writer) Append(kind Kind, payload []byte) error {
 	n := uint64(len(payload))
 	size := uint64(recordSize(len(payload)))
@@ -19,8 +19,7 @@ func (w *Writer) Append(kind Kind, payload []byte) error {
 	binary.LittleEndian.PutUint64(h[0:], uint64(kind)<<32|n)
 	binary.LittleEndian.PutUint64(h[8:], w.epochWord)
 	binary.LittleEndian.PutUint64(h[16:], w.seq)
-	copy(unsafe.Slice((*byte)(unsafe.Add(rec, recordHeader)), n), payload)
-	binary.LittleEndian.PutUint32(h[8:], sum(h, payload))
+	binary.LittleEndian.PutUint32(h[8:], copySum((*byte)(unsafe.Add(rec, recordHeader)), h, payload))
 	w.head += size
 	return w.Commit()
 }

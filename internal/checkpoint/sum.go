@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"hash/crc32"
 	"math/bits"
+	"unsafe"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -27,4 +28,13 @@ func sumLong(header *[recordHeader]byte, payload []byte) uint32 {
 	front := crc32.Checksum(payload[:half], castagnoli)
 	rest := crc32.Checksum(payload[half:], castagnoli)
 	return h ^ bits.RotateLeft32(front, 1) ^ bits.RotateLeft32(rest, 2)
+}
+
+// copySum copies payload to dst, which has room for it, and returns its sum.
+func copySum(dst *byte, header *[recordHeader]byte, payload []byte) uint32 {
+	if len(payload) < shortSum && hasSumShort {
+		return copySumShort(dst, header, payload)
+	}
+	copy(unsafe.Slice(dst, len(payload)), payload)
+	return sumLong(header, payload)
 }

@@ -8,3 +8,8 @@ var hasSumShort = cpu.X86.HasSSE42
 //
 //go:noescape
 func sumShort(header *[recordHeader]byte, payload []byte) uint32
+
+// copySumShort copies payload to dst and returns its sumShort.
+//
+//go:noescape
+func copySumShort(dst *byte, header *[recordHeader]byte, payload []byte) uint32

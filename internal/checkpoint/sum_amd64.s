@@ -67,3 +67,93 @@ done:
 	XORL BX, DX
 	MOVL DX, ret+32(FP)
 	RET
+
+// func copySumShort(dst *byte, header *[24]byte, payload []byte) uint32
+//
+// sumShort, and every word goes to dst on its way.
+TEXT ·copySumShort(SB), NOSPLIT|NOFRAME, $0-44
+	MOVQ dst+0(FP), R11
+	MOVQ header+8(FP), R9
+	MOVQ payload_base+16(FP), SI
+	MOVQ payload_len+24(FP), CX
+	MOVL $-1, AX
+	MOVL $-1, BX
+	MOVL $-1, DX
+	CRC32Q 0(R9), DX
+	MOVQ CX, R8
+	SHRQ $4, R8
+	LEAQ (SI)(R8*8), DI
+	LEAQ (R11)(R8*8), R12
+	CRC32Q 8(R9), DX
+	MOVQ R8, R10
+	SHLQ $4, R10
+	SUBQ R10, CX
+	CRC32Q 16(R9), DX
+	SUBQ $2, R8
+	JLT  one
+
+two:
+	MOVQ 0(SI), R13
+	MOVQ 0(DI), R15
+	CRC32Q R13, AX
+	CRC32Q R15, BX
+	MOVQ R13, 0(R11)
+	MOVQ R15, 0(R12)
+	MOVQ 8(SI), R13
+	MOVQ 8(DI), R15
+	CRC32Q R13, AX
+	CRC32Q R15, BX
+	MOVQ R13, 8(R11)
+	MOVQ R15, 8(R12)
+	ADDQ $16, SI
+	ADDQ $16, DI
+	ADDQ $16, R11
+	ADDQ $16, R12
+	SUBQ $2, R8
+	JGE  two
+
+one:
+	ADDQ $1, R8
+	JNE  tail
+	MOVQ 0(SI), R13
+	MOVQ 0(DI), R15
+	CRC32Q R13, AX
+	CRC32Q R15, BX
+	MOVQ R13, 0(R11)
+	MOVQ R15, 0(R12)
+	ADDQ $8, DI
+	ADDQ $8, R12
+
+tail:
+	SUBQ $8, CX
+	JLT  bytes
+	MOVQ 0(DI), R15
+	CRC32Q R15, BX
+	MOVQ R15, 0(R12)
+	ADDQ $8, DI
+	ADDQ $8, R12
+	SUBQ $8, CX
+
+bytes:
+	ADDQ $8, CX
+	JZ   done
+
+byte:
+	MOVB 0(DI), R15
+	CRC32B R15, BX
+	MOVB R15, 0(R12)
+	INCQ   DI
+	INCQ   R12
+	DECQ   CX
+	JNZ    byte
+
+done:
+	NOTL AX
+	NOTL BX
+	NOTL DX
+	ROLL $1, AX
+	ROLL $2, BX
+	XORL AX, DX
+	XORL BX, DX
+	MOVL DX, ret+40(FP)
+	RET
