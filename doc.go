@@ -17,6 +17,6 @@
 //	pairtest                                     tests of pairs
 //	pair                                         running a pair
 //	receive   control   tracked                  what a pair exchanges and keeps
-//	internal/checkpoint  wire  proc  registry  sock  codec
-//	internal/futex
+//	internal/checkpoint  wire  proc  registry  sock
+//	internal/codec  futex
 package tandem

@@ -20,7 +20,6 @@ const (
 	kindDelta                              // BackupComputes, lazily: changes that stand for all requests so far
 	kindUpdate                             // a checkpoint of a hand-written pair
 	kindStop                               // the pair stops
-	kindSuspect                            // a request that a primary died of
 )
 
 var errMalformedRecord = errors.New("malformed record")
