@@ -117,7 +117,7 @@ func FuzzApply(f *testing.F) {
 	f.Add(logOf(kindOpen, open, kindDelta, aSnapshot(f), kindRequest, put, kindClose, binary.LittleEndian.AppendUint64(nil, 1)))
 	f.Add(logOf(kindDelta, []byte{1, 0xff, 0xff, 0xff, 0xff}, kindDelta, []byte{0}, kindDelta, nil))
 	f.Add(logOf(kindCommit, encode(&commitRecord{opener: 1, id: 9, reply: []byte("r"), changes: []byte{1, 2, 3}}), kindSchema, []byte{9}, kindChunk, []byte{9}))
-	f.Add(logOf(kindUpdate, put, kindStop, nil, kindStop, nil))
+	f.Add(logOf(kindUpdate, put, kindStop, nil))
 	f.Fuzz(func(t *testing.T, log []byte) {
 		s := aBackup()
 		for len(log) >= 2 {
