@@ -215,25 +215,29 @@ func (p passedFD) take(opener uint64) (int, bool) {
 	return fd, ok
 }
 
-// readControl takes what the primary has sent on the control socket.
-func (m *member) readControl(l *link) {
-	for range 256 {
+// controlAtOnce bounds the packets that are taken from the control socket in one round.
+const controlAtOnce = 256
+
+// readControl takes what the primary has sent on the control socket. True: there may be more.
+func (m *member) readControl(l *link) bool {
+	for range controlAtOnce {
 		n, fds, err := sock.RecvFDs(l.sock, m.in, maxFDs)
 		if errors.Is(err, sock.ErrAgain) {
-			return
+			return false
 		}
 		if errors.Is(err, sock.ErrNoDescriptors) {
 			m.log.Warn("a connection could not be taken", "cause", err)
 			continue // its requester resumes the open after a takeover
 		}
 		if err != nil {
-			return // end of file: the notices of death decide, not this (nonstop.md §10: a close is not enough)
+			return false // end of file: the notices of death decide, not this (nonstop.md §10: a close is not enough)
 		}
 		if err := m.control(l, m.in[:n], fds); err != nil {
 			m.leave(err)
-			return
+			return false
 		}
 	}
+	return true
 }
 
 // maxFDs bounds the descriptors of one packet between members.

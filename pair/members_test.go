@@ -129,8 +129,7 @@ func TestWithoutDescriptorsThePairGoesOn(t *testing.T) {
 	p.WaitLog("cannot accept a connection")
 	l.await(50)
 	for _, r := range crowd { // more than one member can hold
-		unix.Close(r.fd)
-		r.fd = -1
+		r.hangUp()
 	}
 	c := p.Dial() // now there is room
 	_, err := enter(t, c, Entry{Client: 9})

@@ -34,8 +34,17 @@ func connectRaw(t *testing.T, p *pairtest.Pair) *raw {
 	defer cancel()
 	fd, err := sock.Dial(ctx, path)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = unix.Close(fd) })
-	return &raw{t: t, fd: fd, buf: make([]byte, wire.MaxPacket+1)}
+	r := &raw{t: t, fd: fd, buf: make([]byte, wire.MaxPacket+1)}
+	t.Cleanup(r.hangUp)
+	return r
+}
+
+// hangUp closes the connection, once: by then the number may belong to another test.
+func (r *raw) hangUp() {
+	if r.fd >= 0 {
+		_ = unix.Close(r.fd)
+		r.fd = -1
+	}
 }
 
 // openRaw opens a pair.

@@ -144,7 +144,8 @@ func (m *member) sealOrTakeBack() (uint32, error) {
 func (m *member) drainAll() {
 	t := m.takeover
 	if l := m.link; l != nil {
-		m.readControl(l)
+		for m.readControl(l) { // all: the dead cannot send a connection again
+		}
 		for n := m.drain(l, drainMax); n > 0; n = m.drain(l, drainMax) {
 			t.records += n
 		}
