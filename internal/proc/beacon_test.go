@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"errors"
 	"os"
 	"sync"
 	"sync/atomic"
