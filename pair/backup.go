@@ -190,6 +190,9 @@ func (m *member) applyClose(payload []byte) error {
 		m.closeFD(c)
 		m.seats.leave(c)
 	}
+	if isStream(id) {
+		return nil
+	}
 	m.openers.Close(id)
 	m.app.notify(receive.Close{Opener: id})
 	return nil
@@ -199,7 +202,7 @@ func (m *member) applyClose(payload []byte) error {
 func (m *member) hold(c *conn, fd int) {
 	m.closeFD(c)
 	if err := m.poll.Add(fd, uint64(c.seat), sock.Readable); err != nil {
-		m.log.Warn("cannot hold a connection", "opener", c.opener.ID, "cause", err)
+		m.log.Warn("cannot hold a connection", "opener", c.id(), "cause", err)
 		_ = unix.Close(fd)
 		return
 	}

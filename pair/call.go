@@ -17,6 +17,7 @@ type Call struct {
 	rng    *rand.Rand
 	pcg    rand.PCG
 	seeded bool
+	hangup bool
 }
 
 // Now returns the time of the call. It is recorded: a backup that runs the same call sees the same time.
@@ -34,8 +35,27 @@ func (c *Call) Rand() *rand.Rand {
 // Method returns the name under which the request came.
 func (c *Call) Method() string { return c.method }
 
-// Opener returns the number of the requester's open. It is 0 for a timer.
+// Opener returns the number of the requester's open, or of a client's connection. It is 0 for a timer.
 func (c *Call) Opener() uint64 { return c.opener }
 
-// SyncID returns the number of the request within its open: the same when it is repeated.
+// SyncID returns the number of the request within its open: the same when it is repeated. Of a stream it is the position
+// where the request ends.
 func (c *Call) SyncID() uint64 { return c.id }
+
+// Undo gives up every change that this call has made so far. It is for protocols that answer errors themselves.
+func (c *Call) Undo() {
+	c.svc.store.Rollback()
+	c.svc.store.Begin()
+}
+
+// Hangup closes the connection of a stream after the reply to this request.
+func (c *Call) Hangup() { c.hangup = true }
+
+// Remote returns the address of the client of a stream, for logs. It is empty for other calls, and, where a backup computes,
+// for a connection that has ended meanwhile: no change may depend on it.
+func (c *Call) Remote() string {
+	if o := c.svc.m.seats.of[c.opener]; o != nil && o.stream != nil {
+		return o.stream.remote
+	}
+	return ""
+}

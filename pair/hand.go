@@ -19,6 +19,7 @@ import (
 // The pair lives in the inbox: everything that a member does for the other happens inside Read and ReadUpdate. A program
 // that stays away from its inbox for longer than Config.HangAfter counts as hung.
 type Member struct {
+	requestersOnly
 	m  *member
 	in *receive.Inbox
 

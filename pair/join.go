@@ -46,7 +46,7 @@ func enter(ctx context.Context, name string, cfg Config, bind func(*member) appl
 		return nil, fmt.Errorf("cannot join %q: %w", name, err)
 	}
 	m = &member{name: name, cfg: cfg, lock: -1, listener: -1, clock: newClock(), in: make([]byte, wire.MaxPacket+1), quit: make(chan struct{}),
-		events: make([]sock.Event, 128), nap: napShort}
+		events: make([]sock.Event, 128), nap: napShort, effects: gate{opened: make(chan struct{}, 1)}}
 	m.logs = newAsyncHandler(cfg.Logger.Handler())
 	m.log = m.logs.logger().With("pair", name)
 	defer func() {
@@ -143,6 +143,9 @@ func (m *member) beginInstance() error {
 	if err := m.poll.Add(m.listener, keyListener, sock.Readable); err != nil {
 		return err
 	}
+	if err := m.app.listen(); err != nil {
+		return err
+	}
 	m.log.Info("new instance", "instance", m.instanceString(), "pid", m.self.PID)
 	m.whole = true
 	m.step(event{kind: evFounded, epoch: 1})
@@ -204,7 +207,7 @@ func (m *member) askOn(ctx context.Context, fd int, join wire.Join) (*link, erro
 // answer waits for the primary's word.
 func (m *member) answer(ctx context.Context, fd int) (int, []int, error) {
 	for ctx.Err() == nil {
-		n, fds, err := sock.RecvFDs(fd, m.in, maxFDs)
+		n, fds, err := sock.RecvFDs(fd, m.in, admitFDs+maxOrigins)
 		if err == nil {
 			return n, fds, nil
 		}
@@ -217,6 +220,10 @@ func (m *member) answer(ctx context.Context, fd int) (int, []int, error) {
 	}
 	return 0, nil, fmt.Errorf("the primary did not answer: %w", ctx.Err())
 }
+
+// admitFDs is how many descriptors come with an admission: the log, the lock, the listener. Those of the application's
+// listeners follow.
+const admitFDs = 3
 
 // admitted sets this process up as the backup it may be.
 func (m *member) admitted(fd int, b []byte, fds []int) (l *link, err error) {
@@ -240,8 +247,8 @@ func (m *member) admitted(fd int, b []byte, fds []int) (l *link, err error) {
 	if f.Kind == wire.KindRefuse {
 		return nil, refusal(f.Code(), string(f.Body))
 	}
-	if f.Kind != wire.KindAdmit || len(fds) != 3 {
-		return nil, fmt.Errorf("frame %v with %d descriptors from the primary, expected %v with 3: %w", f.Kind, len(fds), wire.KindAdmit, errMalformedRecord)
+	if f.Kind != wire.KindAdmit || len(fds) < admitFDs {
+		return nil, fmt.Errorf("frame %v with %d descriptors from the primary, expected %v with %d: %w", f.Kind, len(fds), wire.KindAdmit, admitFDs, errMalformedRecord)
 	}
 	var admit wire.Admit
 	if err := wire.Unmarshal(f.Body, &admit); err != nil {
@@ -257,7 +264,11 @@ func (m *member) admitted(fd int, b []byte, fds []int) (l *link, err error) {
 	if err := m.follows(l, &admit); err != nil {
 		return l, err
 	}
+	listeners := fds[admitFDs:]
 	m.lock, m.listener, fds = fds[1], fds[2], fds[:1]
+	if err := m.app.adopt(admit.Listen, admit.ListenAt, listeners); err != nil {
+		return l, err
+	}
 	if err := m.poll.Add(m.listener, keyListener, sock.Readable); err != nil {
 		return l, err
 	}

@@ -100,6 +100,7 @@ func ledger(cfg pair.Config) *pair.Service {
 	pair.Handle(svc, "count", func(*pair.Call, struct{}) ([]int64, error) {
 		return []int64{int64(made.Len()), serial.Get(), refused.Get()}, nil
 	})
+	listenToLines(svc, made, serial)
 	addMischief(svc)
 	addKeys(svc)
 	addTimers(svc)

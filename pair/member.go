@@ -47,6 +47,21 @@ type application interface {
 	settle()
 	// notify tells the application of a system event.
 	notify(receive.System)
+
+	// listen opens the application's own listeners, as far as they are not open; listeners returns them for a new
+	// backup, which adopts them.
+	listen() error
+	listeners() (addrs, at []string, fds []int)
+	adopt(addrs, at []string, fds []int) error
+	// ready handles an event of a connection of the application's own, send writes what waits for it after the commit, and forget
+	// is called when everything has been sent.
+	ready(c *conn, ev sock.Event)
+	send(c *conn)
+	forget()
+	// busy tells whether there is something to do at once, though nothing happens.
+	busy() bool
+	// close lets go of the listeners.
+	close()
 }
 
 // member is one process of a pair. Its run loop (loop in run.go) owns everything here; the lock is held by the loop
@@ -132,9 +147,20 @@ type counts struct{ takeovers, switches uint64 }
 func (m *member) instanceString() string { return hex.EncodeToString(m.instance[:]) }
 
 // gate tells whether external effects may be done: not before the fence of the old primary is complete (design §7).
-type gate struct{ pending int }
+type gate struct {
+	pending atomic.Int32
+	opened  chan struct{} // told when it opens; holds one
+}
 
-func (g *gate) open() bool { return g.pending == 0 }
+func (g *gate) open() bool { return g.pending.Load() == 0 }
+
+func (g *gate) lift() {
+	g.pending.Add(-1)
+	select {
+	case g.opened <- struct{}{}:
+	default:
+	}
+}
 
 // mailbox carries work from other goroutines to the run loop.
 type mailbox struct {

@@ -63,6 +63,28 @@ func (m *member) muteListener() {
 	m.wakeAt(m.muted)
 }
 
+// mute is muteListener for a listener of the application.
+func (m *member) mute(l *conn) {
+	if err := m.poll.Mod(l.fd, uint64(l.seat), 0); err != nil {
+		m.log.Error("cannot mute a listener", "cause", err)
+		return
+	}
+	l.deadline = m.now + muteFor
+	m.wakeAt(l.deadline)
+}
+
+// unmute is the reverse.
+func (m *member) unmute(l *conn) {
+	if m.now < l.deadline {
+		m.wakeAt(l.deadline)
+		return
+	}
+	l.deadline = 0
+	if err := m.poll.Mod(l.fd, uint64(l.seat), sock.Readable); err != nil {
+		m.leave(fmt.Errorf("cannot listen again: %w", err))
+	}
+}
+
 func (m *member) unmuteListener() {
 	if m.muted == 0 {
 		return
@@ -218,7 +240,7 @@ const (
 )
 
 func (m *member) sendFD(c *conn) error {
-	f := wire.Frame{Kind: wire.KindPassFD, ID: c.opener.ID}
+	f := wire.Frame{Kind: wire.KindPassFD, ID: c.id()}
 	err := m.link.send(m.roles.epoch, &f, c.fd)
 	for until := m.clock.now() + passWithin; errors.Is(err, sock.ErrAgain) && m.clock.now() < until; {
 		m.ring()
@@ -266,6 +288,10 @@ func (m *member) closeOpen(c *conn) {
 func (m *member) expire() {
 	m.seats.each(func(c *conn) {
 		if c.deadline == 0 {
+			return
+		}
+		if c.kind == connListener {
+			m.unmute(c)
 			return
 		}
 		waiting := c.kind == connNew || c.kind == connRequester && c.fd < 0

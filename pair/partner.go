@@ -175,14 +175,15 @@ func (m *member) pairWith(c *conn) error {
 
 // sendLog sends the log, and to a new member also the lock and the listener.
 func (m *member) sendLog(l *link, kind wire.Kind) error {
+	addrs, at, listeners := m.app.listeners()
 	body, err := wire.Marshal(&wire.Admit{Instance: m.instanceString(), Epoch: m.roles.epoch, PID: m.self.PID, Start: m.self.Start,
-		TIDs: []int{l.beacon.TID(), m.self.PID}, Openers: m.openers.Len()})
+		TIDs: []int{l.beacon.TID(), m.self.PID}, Openers: m.openers.Len(), Listen: addrs, ListenAt: at})
 	if err != nil {
 		return err
 	}
 	fds := []int{l.seg.FD()}
 	if kind == wire.KindAdmit {
-		fds = append(fds, m.lock, m.listener)
+		fds = append(append(fds, m.lock, m.listener), listeners...)
 	}
 	return l.send(m.roles.epoch, &wire.Frame{Kind: kind, Body: body}, fds...)
 }
@@ -392,7 +393,7 @@ func (m *member) farewell() {
 	code, text := receive.Describe(receive.ErrStopping)
 	pkt, err := wire.Pack(nil, m.roles.epoch, &wire.Frame{Kind: wire.KindBye, Low: uint64(int64(code)), Body: []byte(text)})
 	m.seats.each(func(c *conn) {
-		if err == nil && c.fd >= 0 {
+		if err == nil && c.fd >= 0 && c.kind < connListener {
 			_ = sock.Send(c.fd, pkt)
 		}
 	})

@@ -45,7 +45,7 @@ func (m *member) roundPrimary() {
 // patience is how long the loop may sleep: not at all while there is work, and never so long that its progress counter
 // seems to stand still.
 func (m *member) patience() time.Duration {
-	if m.fill.busy || len(m.unsaid) > 0 || len(m.touched) > 0 {
+	if m.fill.busy || len(m.unsaid) > 0 || len(m.touched) > 0 || m.app.busy() {
 		return 0
 	}
 	idle := m.cfg.HangAfter / beatsPerHang
@@ -85,6 +85,10 @@ func (m *member) ready(ev sock.Event) {
 		c := m.seats.at(int(ev.Key))
 		if c == nil {
 			return // closed by an earlier event of this round
+		}
+		if c.kind >= connListener {
+			m.app.ready(c, ev)
+			return
 		}
 		if ev.Flags&sock.Writable != 0 {
 			m.unblock(c)
@@ -193,6 +197,11 @@ func (m *member) put(c *conn, f *wire.Frame) {
 		return
 	}
 	c.out = out
+	m.touch(c)
+}
+
+// touch has c looked at after the commit.
+func (m *member) touch(c *conn) {
 	if !c.touched {
 		c.touched = true
 		m.touched = append(m.touched, c)
@@ -226,6 +235,7 @@ func (m *member) flush() {
 	}
 	m.touched = m.touched[:0]
 	m.point(PointReplied)
+	m.app.forget()
 	if m.answers {
 		m.answers = false
 		m.firstReply()
@@ -236,6 +246,10 @@ func (m *member) flush() {
 // send sends what is complete and what is being filled. A requester that does not read gets no more of our attention
 // until it does: its requests are not read either, so that what waits for it stays bounded.
 func (m *member) send(c *conn) {
+	if c.kind == connStream {
+		m.app.send(c)
+		return
+	}
 	if c.fd < 0 || c.blocked {
 		return
 	}

@@ -20,6 +20,8 @@ const (
 	kindDelta                              // BackupComputes, lazily: changes that stand for all requests so far
 	kindUpdate                             // a checkpoint of a hand-written pair
 	kindStop                               // the pair stops
+	kindStream                             // a client's connection, or more of one
+	kindInput                              // the beginning of a request in a stream
 )
 
 var errMalformedRecord = errors.New("malformed record")
@@ -140,6 +142,8 @@ func (r *syncedRecord) parse(b []byte) error {
 	r.counts.switches = binary.LittleEndian.Uint64(b[24:])
 	return nil
 }
+
+func putID(b []byte, id uint64) { binary.LittleEndian.PutUint64(b, id) }
 
 func parseID(b []byte) (uint64, error) {
 	if len(b) != 8 {

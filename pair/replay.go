@@ -15,23 +15,33 @@ type replay struct {
 	ends  []int
 	bytes []byte
 
-	part    []byte  // backup: of a snapshot that is not complete
-	replies []blame // primary: answered since the last snapshot
+	part    []byte    // backup: of a snapshot that is not complete
+	count   int       // primary: requests answered since the last snapshot
+	replies []blame   // primary: those of opens
+	streams []*stream // primary: connections that had any
 }
 
 func (r *replay) reset() {
-	*r = replay{on: r.on, kinds: r.kinds[:0], ends: r.ends[:0], bytes: r.bytes[:0], part: r.part[:0], replies: r.replies[:0]}
+	*r = replay{on: r.on, kinds: r.kinds[:0], ends: r.ends[:0], bytes: r.bytes[:0], part: r.part[:0], replies: r.replies[:0], streams: r.streams[:0]}
 }
 
 // later tells whether a record is only kept for now.
 func (r *replay) later(kind recordKind) bool {
-	return r.on && (kind == kindRequest || kind == kindCommit)
+	return r.on && (kind == kindRequest || kind == kindCommit || kind == kindInput)
 }
 
-// answered notes, on the primary, that the next snapshot must bring the reply to a request.
-func (r *replay) answered(opener, id uint64) {
-	if r.on {
+// answered notes, on the primary, that the next snapshot must bring the reply to a request, or what became of a stream.
+func (s *Service) answered(opener, id uint64) {
+	r := &s.replay
+	if !r.on {
+		return
+	}
+	r.count++
+	if !isStream(opener) {
 		r.replies = append(r.replies, blame{opener, id})
+	} else if c := s.m.seats.of[opener]; c != nil && !c.stream.noted {
+		c.stream.noted = true
+		r.streams = append(r.streams, c.stream)
 	}
 }
 
@@ -48,9 +58,12 @@ func (r *replay) all(s *Service) error {
 		b := r.bytes[from:r.ends[i]]
 		from = r.ends[i]
 		var err error
-		if kind == kindCommit {
+		switch kind {
+		case kindCommit:
 			err = s.applyCommit(b)
-		} else {
+		case kindInput:
+			err = s.applyInput(b)
+		default:
 			err = s.applyRequest(b)
 		}
 		if err != nil {
@@ -77,7 +90,7 @@ func (s *Service) snapshot() error {
 	binary.LittleEndian.PutUint32(b, uint32(len(b)-4))
 	b = s.appendReplies(b)
 	s.chunk = b
-	p.replies = p.replies[:0]
+	p.replies, p.streams, p.count = p.replies[:0], p.streams[:0], 0
 	for most := s.cfg.LogSize/8 - deltaHeader; ; {
 		n := min(len(b), most)
 		room := s.m.reserve(kindDelta, deltaHeader+n)
@@ -105,13 +118,25 @@ func (s *Service) appendReplies(b []byte) []byte {
 		if !ok {
 			continue // forgotten: the requester has it
 		}
-		rec := commitRecord{opener: q.opener, id: q.id, code: code, reply: reply}
-		n := rec.size()
-		b = binary.LittleEndian.AppendUint32(b, uint32(n))
-		at := len(b)
-		b = slices.Grow(b, n)[:at+n]
-		rec.put(b[at:])
+		b = appendCommit(b, &commitRecord{opener: q.opener, id: q.id, code: code, reply: reply})
 	}
+	for _, st := range s.replay.streams {
+		st.noted = false
+		if s.m.seats.of[st.id] != nil { // else it has ended
+			r := st.record(st.tail, st.held, false)
+			b = appendCommit(b, &r)
+		}
+	}
+	return b
+}
+
+// appendCommit appends a record after its length.
+func appendCommit(b []byte, r *commitRecord) []byte {
+	n := r.size()
+	b = binary.LittleEndian.AppendUint32(b, uint32(n))
+	at := len(b)
+	b = slices.Grow(b, n)[:at+n]
+	r.put(b[at:])
 	return b
 }
 
@@ -142,9 +167,19 @@ func (s *Service) applyDelta(b []byte) error {
 		if err := r.parse(b[4 : 4+n]); err != nil {
 			return err
 		}
-		s.m.save(r.opener, r.id, r.low, r.code, r.reply)
+		if err := s.applySnapshotReply(&r); err != nil {
+			return err
+		}
 		b = b[4+n:]
 	}
 	p.reset()
+	return nil
+}
+
+func (s *Service) applySnapshotReply(r *commitRecord) error {
+	if isStream(r.opener) {
+		return s.restoreStream(r)
+	}
+	s.m.save(r.opener, r.id, r.low, r.code, r.reply)
 	return nil
 }

@@ -149,6 +149,9 @@ func (m *member) close() {
 	if m.status != nil {
 		m.status.close(stopped)
 	}
+	if m.app != nil {
+		m.app.close()
+	}
 	for _, fd := range []int{m.listener, m.lock} {
 		if fd >= 0 {
 			_ = unix.Close(fd)

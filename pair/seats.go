@@ -13,6 +13,8 @@ type conn struct {
 	fd     int // -1: none
 	kind   connKind
 	opener *receive.Opener // of a requester that was welcomed
+	stream *stream         // of a client that knows nothing of us
+	origin *origin         // of a stream, or the listener itself
 
 	out      []byte   // the packet being filled with replies
 	sealed   [][]byte // complete packets that wait for the commit, or for the requester to read
@@ -31,7 +33,20 @@ const (
 	connRequester                 // holds an open
 	connJoining                   // a process that wants to be the backup
 	connAdmin                     // commands
+	connListener                  // not a connection: streams are accepted here
+	connStream                    // a client's stream
 )
+
+// id is under what the backup knows the connection; 0: it does not.
+func (c *conn) id() uint64 {
+	switch {
+	case c.stream != nil:
+		return c.stream.id
+	case c.opener != nil:
+		return c.opener.ID
+	}
+	return 0
+}
 
 const (
 	helloWithin = 2 * time.Second  // a connection says who it is within this time, or is closed
@@ -81,17 +96,17 @@ func (s *seats) leave(c *conn) {
 	}
 	s.all[c.seat-firstSeat] = nil
 	s.free = append(s.free, c.seat)
-	if c.opener != nil && s.of[c.opener.ID] == c {
-		delete(s.of, c.opener.ID)
+	if id := c.id(); id != 0 && s.of[id] == c {
+		delete(s.of, id)
 	}
 }
 
-// bind notes that c is the connection of its opener.
+// bind notes that c is the connection of its opener, or stream.
 func (s *seats) bind(c *conn) {
 	if s.of == nil {
 		s.of = map[uint64]*conn{}
 	}
-	s.of[c.opener.ID] = c
+	s.of[c.id()] = c
 }
 
 // each calls f for every connection. f may free the seat of the connection it is given.

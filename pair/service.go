@@ -30,12 +30,17 @@ type Service struct {
 	replay   replay
 	parked   parking
 	survivor survivor
+
+	origins   []*origin
+	streaming streaming
 }
 
 // method is a name and what runs under it: a function that appends the encoding of its reply to dst.
 type method struct {
 	name string
 	run  func(c *Call, body, dst []byte) ([]byte, error)
+	fail func(dst []byte, err error) []byte // of a stream: appends the reply to a request that failed
+	tag  []byte                             // of a stream: the name as it stands in records
 }
 
 // New returns a service called name with the default configuration. Its errors show when it is run.
@@ -75,7 +80,7 @@ func Handle[Req, Rep any](s *Service, name string, f func(c *Call, req Req) (Rep
 		}
 		return rep.Append(dst, p)
 	}
-	s.handlers[name] = &method{name, run}
+	s.handlers[name] = &method{name: name, run: run}
 }
 
 // Map declares a tracked map. Declare state before Run, on every member the same.
@@ -101,6 +106,9 @@ func Queue[V any](s *Service, name string) *tracked.Queue[V] {
 // (ErrThirdMember, ErrDropped, ErrDeposed, ErrNotSynchronised, or a system's error).
 func (s *Service) Run(ctx context.Context) error {
 	s.store.Freeze()
+	if err := s.checkStreams(); err != nil {
+		return fmt.Errorf("cannot run %q: %w", s.name, err)
+	}
 	m, err := enter(ctx, s.name, s.cfg, s.bind)
 	if errors.Is(err, errAbandoned) {
 		return nil // nobody waits for this process: it is no failure of the pair
@@ -152,24 +160,35 @@ func (s *Service) request(c *conn, f *wire.Frame) {
 // run runs the handler of r. It leaves the reply, or the text of the error, in s.out and returns the code. The tracked
 // changes are kept or undone.
 func (s *Service) run(r *requestRecord) (code int64) {
+	h := s.handlers[string(r.method)]
 	s.store.Begin()
-	out, err := s.invoke(r)
+	out, err := s.invoke(h, r)
 	if err == nil {
-		err = s.fits(out)
+		err = s.fits(h, out)
 	}
 	if err != nil {
 		s.store.Rollback()
-		c, text := receive.Describe(err)
-		s.out = append(s.out[:0], text...)
-		return int64(c)
+		return s.failed(h, err)
 	}
 	s.out = out
 	return 0
 }
 
+// failed leaves in s.out what tells the requester of an error, and returns its code.
+func (s *Service) failed(h *method, err error) (code int64) {
+	c, text := receive.Describe(err)
+	if h != nil && h.fail != nil {
+		s.out = h.fail(s.out[:0], err)
+		s.call.hangup = s.call.hangup || len(s.out) == 0 // a client that hears nothing must not wait
+	} else {
+		s.out = append(s.out[:0], text...)
+	}
+	return int64(c)
+}
+
 // fits refuses what would not fit into a packet or a record.
-func (s *Service) fits(reply []byte) error {
-	if len(reply) > wire.MaxBody {
+func (s *Service) fits(h *method, reply []byte) error {
+	if len(reply) > wire.MaxBody && h.tag == nil {
 		return fmt.Errorf("a reply of %d bytes, expected at most %d: %w", len(reply), wire.MaxBody, receive.ErrTooLarge)
 	}
 	if n, most := len(s.store.Changes())+len(reply), s.cfg.LogSize/4-recordSlack; n > most {
@@ -183,12 +202,12 @@ const recordSlack = 512
 
 // invoke calls the handler. A panic ends the process here: the death is announced before anything is printed, since Go's own
 // way takes milliseconds (perf.md §1.4).
-func (s *Service) invoke(r *requestRecord) (out []byte, err error) {
-	h := s.handlers[string(r.method)]
+func (s *Service) invoke(h *method, r *requestRecord) (out []byte, err error) {
+	c := &s.call
+	c.hangup = false
 	if h == nil {
 		return nil, fmt.Errorf("no handler for %q: %w", r.method, receive.ErrNoMethod)
 	}
-	c := &s.call
 	c.method, c.opener, c.id, c.wall, c.mono, c.seed, c.seeded = h.name, r.opener, r.id, r.wall, time.Duration(r.mono), r.seed, false
 	s.m.inHand(blame{r.opener, r.id})
 	defer func() {
@@ -217,13 +236,16 @@ func (s *Service) ship(r *requestRecord, code int64) {
 	m.beat()
 	if s.cfg.Mode == PrimaryComputes || m.fill.on {
 		rec := commitRecord{opener: r.opener, id: r.id, low: r.low, code: code, reply: s.out}
+		if isStream(r.opener) {
+			rec.code = streamCode(s.call.hangup)
+		}
 		if code == 0 {
 			rec.changes = s.store.Changes()
 		}
 		s.write(kindCommit, &rec)
 	} else {
 		s.write(kindRequest, r)
-		s.replay.answered(r.opener, r.id)
+		s.answered(r.opener, r.id)
 	}
 }
 
@@ -231,7 +253,7 @@ func (s *Service) ship(r *requestRecord, code int64) {
 func (s *Service) finish(rec *commitRecord) {
 	if s.m.writing() {
 		s.write(kindCommit, rec)
-		s.replay.answered(rec.opener, rec.id)
+		s.answered(rec.opener, rec.id)
 	}
 	if o := s.m.openers.Lookup(rec.opener); o != nil {
 		o.Save(rec.id, rec.code, rec.reply)
@@ -278,6 +300,7 @@ func (s *Service) startFill() error {
 	}
 	s.store.TrackDirty(false)
 	s.store.StartWalk()
+	s.fillStreams()
 	return nil
 }
 
@@ -285,6 +308,10 @@ func (s *Service) startFill() error {
 const chunkSize = 32 << 10
 
 func (s *Service) fill() (done bool, err error) {
+	if len(s.streaming.unfilled) > 0 {
+		s.fillStream()
+		return false, nil
+	}
 	s.chunk, done, err = s.store.NextChunk(s.chunk[:0], min(chunkSize, s.cfg.LogSize/16))
 	if err != nil {
 		return false, err
@@ -297,7 +324,10 @@ func (s *Service) fill() (done bool, err error) {
 	return done, nil
 }
 
-func (s *Service) stopFill() { s.store.StopWalk() }
+func (s *Service) stopFill() {
+	s.store.StopWalk()
+	s.streaming.unfilled = nil
+}
 
 func (s *Service) filled(on bool) {
 	s.replay.reset()
@@ -328,6 +358,10 @@ func (s *Service) apply(kind recordKind, b []byte) error {
 		return s.applyRequest(b)
 	case kindDelta:
 		return s.applyDelta(b)
+	case kindStream:
+		return s.applyStream(b)
+	case kindInput:
+		return s.applyInput(b)
 	}
 	return fmt.Errorf("record of kind %d: %w", kind, errMalformedRecord)
 }
@@ -340,7 +374,7 @@ func (s *Service) applyCommit(b []byte) error {
 	if err := s.store.Apply(r.changes); err != nil {
 		return err
 	}
-	s.m.save(r.opener, r.id, r.low, r.code, r.reply)
+	s.save(&r)
 	return nil
 }
 
@@ -354,8 +388,20 @@ func (s *Service) applyRequest(b []byte) error {
 	if code == 0 {
 		s.store.Commit()
 	}
-	s.m.save(r.opener, r.id, r.low, code, s.out)
+	if isStream(r.opener) {
+		code = streamCode(s.call.hangup)
+	}
+	s.save(&commitRecord{opener: r.opener, id: r.id, low: r.low, code: code, reply: s.out})
 	return nil
+}
+
+// save keeps what was answered.
+func (s *Service) save(r *commitRecord) {
+	if isStream(r.opener) {
+		s.saveStream(r)
+		return
+	}
+	s.m.save(r.opener, r.id, r.low, r.code, r.reply)
 }
 
 func (s *Service) promote(bool) (complete bool, err error) {
@@ -363,12 +409,13 @@ func (s *Service) promote(bool) (complete bool, err error) {
 		return false, err
 	}
 	s.armTimers()
-	return true, nil
+	return true, s.promoteStreams()
 }
 
 // settle ends a round: a snapshot that is due sees the changes of whole calls.
 func (s *Service) settle() {
-	if len(s.replay.replies) < s.cfg.SnapshotEvery {
+	s.recoverSome()
+	if s.replay.count < s.cfg.SnapshotEvery {
 		return
 	}
 	if err := s.snapshot(); err != nil {
@@ -379,6 +426,7 @@ func (s *Service) settle() {
 func (s *Service) demote() {
 	s.store.TrackDirty(false)
 	s.parked = parking{}
+	s.demoteStreams()
 }
 
 func (s *Service) cancel(*receive.Opener, uint64)        {} // its handler has run, or will not be told

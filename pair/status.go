@@ -160,6 +160,7 @@ func (m *member) publish() {
 	p := registry.Page{Program: program(), Mode: m.cfg.Mode.String(), Instance: m.instanceString(), Epoch: r.epoch,
 		Primary: &registry.Member{PID: m.self.PID, Start: m.self.Start, Since: m.since, Synchronised: true},
 		Notice:  m.notices(), Takeovers: m.counts.takeovers, Switches: m.counts.switches, Requests: m.requests}
+	_, p.Listen, _ = m.app.listeners()
 	if l := m.link; l != nil && (r.partner == filling || r.partner == synced) {
 		p.Backup = &registry.Member{PID: l.peerID.PID, Start: l.peerID.Start, Since: l.since, Synchronised: r.partner == synced, Spawned: l.spawned}
 	}

@@ -24,6 +24,9 @@ func (m *member) blamed(l *link) (blame, int) {
 	if b.none() || m.takeover == nil || m.takeover.planned {
 		return blame{}, 0
 	}
+	if c := m.seats.of[b.opener]; c != nil && c.stream != nil && c.stream.in >= b.id {
+		return blame{}, 0
+	}
 	if o := m.openers.Lookup(b.opener); o != nil {
 		if _, _, done := o.Saved(b.id); done {
 			return blame{}, 0
@@ -76,7 +79,11 @@ func (s *Service) parks(opener uint64, f *wire.Frame) bool {
 
 // notify goes on, once the pair is protected, with what had to wait for that.
 func (s *Service) notify(msg receive.System) {
-	if _, ok := msg.(receive.BackupSynchronised); !ok || s.parked.opener == 0 {
+	if _, ok := msg.(receive.BackupSynchronised); !ok {
+		return
+	}
+	s.unparkStream()
+	if s.parked.opener == 0 {
 		return
 	}
 	p := s.parked

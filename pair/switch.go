@@ -46,7 +46,7 @@ func (m *member) handOver() {
 // primary may hold it too.
 func (m *member) letGo() {
 	m.seats.each(func(c *conn) {
-		if c.fd < 0 || c.kind == connAdmin || c.kind == connRequester && !c.blocked {
+		if c.fd < 0 || c.kind >= connAdmin || c.kind == connRequester && !c.blocked {
 			return
 		}
 		_ = unix.Shutdown(c.fd, unix.SHUT_RDWR)

@@ -85,7 +85,7 @@ func (m *member) fencePrimary() {
 func (m *member) fenceLater() {
 	t, peer := m.takeover, m.dying
 	m.dying = nil
-	m.effects.pending++
+	m.effects.pending.Add(1)
 	m.helpers.Go(func() {
 		defer peer.Close()
 		if t.announced {
@@ -99,13 +99,32 @@ func (m *member) fenceLater() {
 			m.log.Error("THE OLD PRIMARY CANNOT BE FENCED: external effects wait", "pid", peer.ID().PID, "error", err)
 		}
 		fenced := t.since(&m.clock)
+		m.effects.lift()
 		m.mail.post(func() {
 			t.fenced = fenced
-			m.effects.pending--
 			m.publish()
 		})
 	})
 }
+
+// awaitFence returns when the old primary is known to be silent, or false if this member leaves. Nobody but the old primary's
+// clients has to wait for that.
+func (m *member) awaitFence() bool {
+	for !m.effects.open() && !m.closing.Load() {
+		m.mu.Unlock()
+		select {
+		case <-m.effects.opened:
+		case <-time.After(fenceLook):
+		}
+		m.mu.Lock()
+		m.beat()
+	}
+	m.now = m.clock.now()
+	return !m.left
+}
+
+// fenceLook is the time between two signs of life of a primary that waits for a fence.
+const fenceLook = 20 * time.Millisecond
 
 // waitSilent gives a process time to end by itself.
 func waitSilent(p interface{ Silent() (bool, error) }, within time.Duration) {

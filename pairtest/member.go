@@ -37,6 +37,8 @@ type Status struct {
 	Requests  uint64
 	Cause     string // of the last takeover
 	Evidence  string // of the last takeover
+
+	Listen []string // addresses at which clients are served that know nothing of pairs
 }
 
 // Status returns what the pair says of itself; the zero Status if it has said nothing yet.
@@ -45,7 +47,7 @@ func (p *Pair) Status() (s Status) {
 	if err != nil {
 		return s
 	}
-	s = Status{Instance: page.Instance, Epoch: page.Epoch, Takeovers: page.Takeovers, Switches: page.Switches, Requests: page.Requests}
+	s = Status{Instance: page.Instance, Epoch: page.Epoch, Takeovers: page.Takeovers, Switches: page.Switches, Requests: page.Requests, Listen: page.Listen}
 	if page.Primary != nil {
 		s.Primary = member(page.Primary)
 	}

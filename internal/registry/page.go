@@ -16,6 +16,8 @@ type Page struct {
 	Primary *Member `msgpack:"primary" json:"primary"` // nil: none
 	Backup  *Member `msgpack:"backup" json:"backup"`   // nil: none
 
+	Listen []string `msgpack:"listen" json:"listen"` // addresses at which clients that know nothing of pairs are served
+
 	// UnprotectedSince is when the pair lost its last synchronised backup, or started without one; nil: it has one.
 	UnprotectedSince *time.Time `msgpack:"unprotected_since" json:"unprotected_since"`
 

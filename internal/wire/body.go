@@ -50,6 +50,9 @@ type Admit struct {
 	Start    uint64 `msgpack:"start"` // of the primary
 	TIDs     []int  `msgpack:"tids"`  // threads of the primary whose end the backup may watch for
 	Openers  int    `msgpack:"openers"`
+
+	Listen   []string `msgpack:"listen"`    // addresses that the application listens on, as it names them; their descriptors come along
+	ListenAt []string `msgpack:"listen_at"` // the same, as they are
 }
 
 // Joined tells the primary what of the backup it may watch.
