@@ -172,10 +172,27 @@ func (m *member) applyOpen(part []byte) error {
 		m.seats.take(c)
 		m.seats.bind(c)
 	}
-	if fd, ok := m.passed.take(o.ID); ok {
+	m.holdPassed(c)
+	return nil
+}
+
+// readAllControl takes everything that was sent before the record at hand. A descriptor that came after the record of its
+// end would never be closed.
+func (m *member) readAllControl() {
+	if m.link != nil {
+		for m.readControl(m.link) {
+		}
+	}
+}
+
+// holdPassed makes the descriptor that was sent ahead of c's record its connection.
+func (m *member) holdPassed(c *conn) {
+	if _, ok := m.passed[c.id()]; !ok {
+		m.readAllControl()
+	}
+	if fd, ok := m.passed.take(c.id()); ok {
 		m.hold(c, fd)
 	}
-	return nil
 }
 
 func (m *member) applyClose(payload []byte) error {
@@ -183,6 +200,7 @@ func (m *member) applyClose(payload []byte) error {
 	if err != nil {
 		return err
 	}
+	m.readAllControl()
 	if fd, ok := m.passed.take(id); ok {
 		_ = unix.Close(fd)
 	}
@@ -210,12 +228,17 @@ func (m *member) hold(c *conn, fd int) {
 }
 
 // passedFD keeps descriptors that came before the record that names them.
-type passedFD map[uint64]int
+type passedFD map[uint64]passed
+
+type passed struct {
+	fd    int
+	names string // of a stream: see stream.names
+}
 
 func (p passedFD) take(opener uint64) (int, bool) {
-	fd, ok := p[opener]
+	c, ok := p[opener]
 	delete(p, opener)
-	return fd, ok
+	return c.fd, ok
 }
 
 // controlAtOnce bounds the packets that are taken from the control socket in one round.
@@ -270,7 +293,7 @@ func (m *member) control(l *link, b []byte, fds []int) error {
 			}
 			fd := fds[0]
 			fds = fds[1:]
-			m.takeFD(f.ID, fd)
+			m.takeFD(f.ID, passed{fd, string(f.Body)})
 		case wire.KindPing, wire.KindStop:
 		case wire.KindRefuse:
 			return fmt.Errorf("%w: %s", ErrDropped, f.Body)
@@ -280,9 +303,9 @@ func (m *member) control(l *link, b []byte, fds []int) error {
 	}
 }
 
-func (m *member) takeFD(opener uint64, fd int) {
+func (m *member) takeFD(opener uint64, p passed) {
 	if c := m.seats.of[opener]; c != nil {
-		m.hold(c, fd)
+		m.hold(c, p.fd)
 		return
 	}
 	if old, ok := m.passed.take(opener); ok {
@@ -291,5 +314,15 @@ func (m *member) takeFD(opener uint64, fd int) {
 	if m.passed == nil {
 		m.passed = passedFD{}
 	}
-	m.passed[opener] = fd
+	m.passed[opener] = p
+}
+
+// dropPassed ends the connections of requesters that the old primary had accepted and not welcomed. They come back.
+func (m *member) dropPassed() {
+	for id := range m.passed {
+		if !isStream(id) {
+			fd, _ := m.passed.take(id)
+			_ = unix.Close(fd)
+		}
+	}
 }

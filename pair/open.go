@@ -241,6 +241,9 @@ const (
 
 func (m *member) sendFD(c *conn) error {
 	f := wire.Frame{Kind: wire.KindPassFD, ID: c.id()}
+	if c.stream != nil {
+		f.Body = []byte(c.stream.names())
+	}
 	err := m.link.send(m.roles.epoch, &f, c.fd)
 	for until := m.clock.now() + passWithin; errors.Is(err, sock.ErrAgain) && m.clock.now() < until; {
 		m.ring()

@@ -66,16 +66,17 @@ func (s *Service) acceptStreams(l *conn) {
 	}
 }
 
-// admitStream seats a new connection. Its descriptor is at the backup before the first record that names it.
+// admitStream seats a new connection. It is passed to the backup first of all: it would die with this process. What it sends is
+// left alone until a record names it.
 func (s *Service) admitStream(o *origin, fd int, remote string) error {
 	m := s.m
 	s.streaming.count++
 	c := &conn{fd: fd, kind: connStream, origin: o, stream: &stream{id: streamID(m.roles.epoch, s.streaming.count), remote: remote, addr: o.addr}}
+	s.passStream(c)
 	if err := m.seat(c); err != nil {
 		return err
 	}
 	m.seats.bind(c)
-	s.passStream(c)
 	s.writeStreamRecord(c.stream)
 	return nil
 }

@@ -41,6 +41,15 @@ func streamID(epoch uint32, n uint64) uint64 {
 
 func isStream(opener uint64) bool { return opener&streamBit != 0 }
 
+// names tells where the stream comes from and where it was accepted.
+func (s *stream) names() string { return s.remote + "\x00" + s.addr }
+
+// named is the reverse.
+func (s *stream) named(names string) (ok bool) {
+	s.remote, s.addr, ok = strings.Cut(names, "\x00")
+	return ok
+}
+
 // written is how far the replies are known to be written.
 func (s *stream) written() uint64 { return s.out - uint64(len(s.tail)) }
 
@@ -112,7 +121,7 @@ const (
 
 // record describes the whole stream, but for what is passed of tail and held: they may need several records.
 func (s *stream) record(tail, held []byte, more bool) commitRecord {
-	names := s.remote + "\x00" + s.addr
+	names := s.names()
 	flags := int64(len(names)) << streamNames
 	if s.last {
 		flags |= streamLast
@@ -132,14 +141,13 @@ func (s *stream) restore(r *commitRecord) error {
 	if n > uint64(len(r.changes)) {
 		return fmt.Errorf("cannot read a connection: %w", errMalformedRecord)
 	}
-	remote, addr, ok := strings.Cut(string(r.changes[:n]), "\x00")
-	if !ok || !isStream(r.opener) {
+	if !isStream(r.opener) || !s.named(string(r.changes[:n])) {
 		return fmt.Errorf("cannot read a connection: %w", errMalformedRecord)
 	}
 	if r.code&streamMore == 0 {
 		s.held, s.tail = s.held[:0], s.tail[:0]
 	}
-	s.id, s.in, s.remote, s.addr = r.opener, r.id, remote, addr
+	s.id, s.in = r.opener, r.id
 	s.last, s.said = r.code&streamLast != 0, r.code&streamSaid != 0
 	s.held, s.tail = append(s.held, r.changes[n:]...), append(s.tail, r.reply...)
 	s.out = r.low + uint64(len(s.tail))

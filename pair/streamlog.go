@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/1fb4ed1c/tandem/filestate"
 	"github.com/1fb4ed1c/tandem/internal/sock"
 )
@@ -90,20 +92,38 @@ func (s *Service) restoreStream(r *commitRecord) error {
 	if c.origin != nil {
 		return nil
 	}
+	if err := s.place(c); err != nil {
+		return err
+	}
+	m.holdPassed(c)
+	return nil
+}
+
+// place seats a stream that another member has accepted.
+func (s *Service) place(c *conn) error {
 	for _, o := range s.origins {
 		if o.addr == c.stream.addr && o.protocol != nil {
 			c.origin = o
+			s.m.seats.take(c)
+			s.m.seats.bind(c)
+			return nil
 		}
 	}
-	if c.origin == nil {
-		return fmt.Errorf("the other member serves a connection on %q, where this one does not listen: %w", c.stream.addr, errMalformedRecord)
+	return fmt.Errorf("the other member serves a connection on %q, where this one does not listen: %w", c.stream.addr, errMalformedRecord)
+}
+
+// adoptPassed makes the connections its own that the old primary had accepted and not read from: no record names them.
+func (s *Service) adoptPassed() {
+	m := s.m
+	for id, p := range m.passed {
+		delete(m.passed, id)
+		c := &conn{fd: -1, kind: connStream, stream: &stream{id: id}}
+		if !c.stream.named(p.names) || s.place(c) != nil {
+			_ = unix.Close(p.fd)
+			continue
+		}
+		m.hold(c, p.fd)
 	}
-	m.seats.take(c)
-	m.seats.bind(c)
-	if fd, ok := m.passed.take(r.opener); ok {
-		m.hold(c, fd)
-	}
-	return nil
 }
 
 // applyInput takes over the beginning of a request.
@@ -141,6 +161,7 @@ func (s *Service) promoteStreams() error {
 	if err := s.listen(); err != nil { // an address that the old primary did not have
 		m.log.Error("cannot listen", "cause", err)
 	}
+	s.adoptPassed()
 	s.streaming.count, s.streaming.parked = 0, nil
 	s.streaming.unsure, s.streaming.done = s.streaming.unsure[:0], s.streaming.done[:0]
 	m.seats.each(func(c *conn) {

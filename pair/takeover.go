@@ -188,6 +188,7 @@ func (m *member) serve() {
 	} else if t != nil {
 		m.counts.takeovers++
 	}
+	m.dropPassed()
 	complete, err := m.app.promote(planned)
 	if err != nil {
 		m.leave(fmt.Errorf("cannot go on from the log: %w", err))

@@ -2,6 +2,7 @@ package sock
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -27,8 +28,7 @@ func ListenTCP(addr string) (fd int, at string, err error) {
 	}
 	var errno error
 	err = raw.Control(func(own uintptr) {
-		// Urgent data stays in its place, for positions in the stream to mean something. Connections inherit it.
-		if errno = unix.SetsockoptInt(int(own), unix.SOL_SOCKET, unix.SO_OOBINLINE, 1); errno == nil {
+		if errno = prepare(int(own)); errno == nil {
 			fd, errno = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0)
 		}
 	})
@@ -41,6 +41,15 @@ func ListenTCP(addr string) (fd int, at string, err error) {
 	return fd, l.Addr().String(), nil
 }
 
+// prepare sets what connections inherit: no time is to be lost between their acceptance and their being passed on.
+func prepare(fd int) error {
+	return errors.Join(
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1), // urgent data stays in its place, for positions to mean something
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1), // replies leave in one piece as it is
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1), // a client that is gone without a word is found out
+	)
+}
+
 // AcceptTCP takes one connection that waits at a listener, with the address of its client. It never waits: ErrAgain when
 // there is none. The error wraps ErrNoDescriptors when this process has no room for it; it stays in the queue then.
 func AcceptTCP(lfd int) (fd int, remote string, err error) {
@@ -48,9 +57,6 @@ func AcceptTCP(lfd int) (fd int, remote string, err error) {
 		fd, from, err := unix.Accept4(lfd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		switch err {
 		case nil:
-			// Replies leave in one piece as it is, and a client that is gone without a word is found out.
-			_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
 			return fd, addrString(from), nil
 		case unix.EAGAIN:
 			return -1, "", ErrAgain
