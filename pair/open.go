@@ -239,18 +239,24 @@ const (
 	passPause  = 100 * time.Microsecond
 )
 
+// sendFD passes a connection, and waits a moment for a backup that is behind.
 func (m *member) sendFD(c *conn) error {
+	err := m.tryFD(c)
+	for until := m.clock.now() + passWithin; errors.Is(err, sock.ErrAgain) && m.clock.now() < until; {
+		m.ring()
+		time.Sleep(passPause)
+		err = m.tryFD(c)
+	}
+	return err
+}
+
+// tryFD passes a connection. ErrAgain: the backup is behind.
+func (m *member) tryFD(c *conn) error {
 	f := wire.Frame{Kind: wire.KindPassFD, ID: c.id()}
 	if c.stream != nil {
 		f.Body = []byte(c.stream.names())
 	}
-	err := m.link.send(m.roles.epoch, &f, c.fd)
-	for until := m.clock.now() + passWithin; errors.Is(err, sock.ErrAgain) && m.clock.now() < until; {
-		m.ring()
-		time.Sleep(passPause)
-		err = m.link.send(m.roles.epoch, &f, c.fd)
-	}
-	return err
+	return m.link.send(m.roles.epoch, &f, c.fd)
 }
 
 // appendOpen writes an open, with the replies it has saved, into the log.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -29,6 +30,7 @@ type streaming struct {
 	done     []*conn // written to in this round, or not; their bytes are to be taken out
 	unsure   []*conn // to be recovered after a takeover, the most urgent last
 	unfilled []*conn // still to be told to the new backup
+	unpassed []*conn // whose descriptor the backup had no room for yet
 	parked   *conn   // waits until the pair is protected
 }
 
@@ -81,14 +83,46 @@ func (s *Service) admitStream(o *origin, fd int, remote string) error {
 	return nil
 }
 
-// passStream gives the backup a connection. If that fails, this connection ends at the takeover; nobody else suffers.
+// passStream gives the backup a connection, later if it is behind. If that fails, this connection ends at the takeover;
+// nobody else suffers.
 func (s *Service) passStream(c *conn) {
-	if s.m.link == nil || c.fd < 0 {
-		return
+	if !s.tryPass(c) {
+		s.streaming.unpassed = append(s.streaming.unpassed, c)
+		s.m.wakeAt(s.m.now + passAgain)
 	}
-	if err := s.m.sendFD(c); err != nil {
-		s.m.log.Warn("cannot pass a connection to the backup: it will not survive a takeover", "peer", c.stream.remote, "cause", err)
+}
+
+// passAgain is the time after which a backup that is behind is tried again.
+const passAgain = time.Millisecond
+
+// tryPass reports whether there is nothing left to be done about it.
+func (s *Service) tryPass(c *conn) bool {
+	m := s.m
+	if m.link == nil || c.fd < 0 {
+		return true
 	}
+	err := m.tryFD(c)
+	if errors.Is(err, sock.ErrAgain) {
+		m.ring()
+		return false
+	}
+	if err != nil {
+		m.log.Warn("cannot pass a connection to the backup: it will not survive a takeover", "peer", c.stream.remote, "cause", err)
+	}
+	return true
+}
+
+// passLate passes the connections for which the backup was behind.
+func (s *Service) passLate() {
+	p := &s.streaming
+	for len(p.unpassed) > 0 {
+		if !s.tryPass(p.unpassed[0]) {
+			s.m.wakeAt(s.m.now + passAgain)
+			return
+		}
+		p.unpassed = p.unpassed[1:]
+	}
+	p.unpassed = nil
 }
 
 func (s *Service) writeStreamRecord(st *stream) {

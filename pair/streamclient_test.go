@@ -37,7 +37,10 @@ func dialLines(t *testing.T, p *pairtest.Pair, id int) *lines {
 			t.Logf("client %d had seed %d", id, seed)
 		}
 	})
-	return &lines{t: t, id: id, conn: conn, in: bufio.NewReader(conn), rng: rand.New(rand.NewPCG(seed, 0))}
+	l := &lines{t: t, id: id, conn: conn, in: bufio.NewReader(conn), rng: rand.New(rand.NewPCG(seed, 0))}
+	l.write("wait\n") // until it was accepted by this program: see TestAConnectionBeingAcceptedIsServedOrReset
+	require.Equal(t, "waited", l.read())
+	return l
 }
 
 func (l *lines) write(format string, args ...any) {

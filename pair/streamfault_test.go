@@ -210,6 +210,51 @@ func TestARequestThatKillsItsServerIsRefusedToItsClientAlone(t *testing.T) {
 	})
 }
 
+// A connection lives in one process for the few microseconds between its acceptance and its being passed on. If that process
+// dies then it is reset; one at most is, and nothing of what it asked for has happened.
+func TestAConnectionBeingAcceptedIsServedOrReset(t *testing.T) {
+	t.Parallel()
+	p := start(t, "ledger")
+	c := p.Dial()
+	entered, reset := 0, 0
+	for range 10 * *long {
+		s := p.WaitProtected()
+		var fresh []net.Conn
+		for range 8 {
+			conn, err := net.Dial("tcp", s.Listen[0])
+			require.NoError(t, err, "broken promise: no connection is refused")
+			defer conn.Close()
+			_, err = fmt.Fprintf(conn, "enter 7 %d 0\n", entered+len(fresh))
+			require.NoError(t, err)
+			fresh = append(fresh, conn)
+		}
+		p.Kill(s.Primary)
+		lost := 0
+		for _, conn := range fresh {
+			_ = conn.SetDeadline(time.Now().Add(patience))
+			n, err := conn.Read(make([]byte, 100))
+			if errors.Is(err, syscall.ECONNRESET) {
+				lost++
+				_, err := receive.Call[Receipt](t.Context(), c, "enter", Entry{Client: 7, N: entered})
+				require.NoError(t, err)
+			} else {
+				require.NoError(t, err)
+				require.NotZero(t, n)
+			}
+			entered++
+		}
+		require.LessOrEqual(t, lost, 1, "broken promise: at most the one that was being accepted is lost")
+		reset += lost
+	}
+	t.Logf("%d of %d connections were reset", reset, entered)
+	made, err := receive.Call[[]Made](t.Context(), c, "made", Question{7, 0})
+	require.NoError(t, err)
+	require.Len(t, made, min(entered, atOnce))
+	for n, m := range made {
+		require.EqualValues(t, 1, m.Times, "broken promise: what a reset connection asked for has not happened; entry %d", n)
+	}
+}
+
 // Ten thousand idle connections are all there after a takeover, and delay nobody.
 func TestManyIdleConnectionsOutliveATakeover(t *testing.T) {
 	t.Parallel()

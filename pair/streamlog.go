@@ -46,7 +46,7 @@ func (s *Service) checkStreams() error {
 
 // fillStreams begins to tell a new backup of the streams there are.
 func (s *Service) fillStreams() {
-	s.streaming.unfilled = s.streaming.unfilled[:0]
+	s.streaming.unfilled, s.streaming.unpassed = s.streaming.unfilled[:0], nil
 	s.m.seats.each(func(c *conn) {
 		if c.kind == connStream {
 			s.streaming.unfilled = append(s.streaming.unfilled, c)
@@ -59,11 +59,9 @@ func (s *Service) fillStream() {
 	list := s.streaming.unfilled
 	c := list[len(list)-1]
 	if s.m.seats.at(c.seat) == c { // else it has ended
-		if err := s.m.sendFD(c); errors.Is(err, sock.ErrAgain) {
+		if !s.tryPass(c) {
 			s.m.fill.busy = false
-			return // the backup is behind
-		} else if err != nil {
-			s.m.log.Warn("cannot pass a connection to the backup: it will not survive a takeover", "peer", c.stream.remote, "cause", err)
+			return
 		}
 		s.writeStreamRecord(c.stream)
 	}
@@ -201,6 +199,7 @@ func (s *Service) sortUnsure() {
 const recoverAtOnce = 64
 
 func (s *Service) recoverSome() {
+	s.passLate()
 	if !s.busy() {
 		return
 	}
@@ -255,7 +254,7 @@ func (s *Service) sure(c *conn) bool {
 // demoteStreams ends this member's part as primary.
 func (s *Service) demoteStreams() {
 	s.stopOrigins()
-	s.streaming.unsure, s.streaming.unfilled, s.streaming.parked = nil, nil, nil
+	s.streaming.unsure, s.streaming.unfilled, s.streaming.unpassed, s.streaming.parked = nil, nil, nil, nil
 }
 
 func (s *Service) close() { s.closeOrigins() }
