@@ -1,7 +1,9 @@
 package pair_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"log"
 	"time"
 
@@ -33,6 +35,22 @@ func ExampleNewTimer() {
 	})
 	pair.Handle(svc, "remind", func(c *pair.Call, text string) (uint64, error) {
 		return reminders.After(c, time.Minute, text)
+	})
+	if err := svc.Run(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// A protocol of lines for clients that know nothing of pairs, such as nc. Their connections outlive every primary.
+func ExampleListen() {
+	svc := pair.New("lines")
+	count := pair.Counter(svc, "count")
+	pair.Listen(svc, "127.0.0.1:7007", pair.Protocol{
+		Cut: func(b []byte) (int, error) { return bytes.IndexByte(b, '\n') + 1, nil },
+		Handle: func(c *pair.Call, line, dst []byte) ([]byte, error) {
+			return fmt.Appendf(dst, "%d %s", count.Add(1), line), nil
+		},
+		Fail: func(dst []byte, err error) []byte { return fmt.Appendf(dst, "error: %v\n", err) },
 	})
 	if err := svc.Run(context.Background()); err != nil {
 		log.Fatal(err)
