@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// accepted returns both ends of a TCP connection.
-func accepted(t *testing.T) (fd int, client *net.TCPConn) {
+// acceptedStream returns both ends of a TCP connection.
+func acceptedStream(t *testing.T) (fd int, client *net.TCPConn) {
 	t.Helper()
 	lfd, at, err := ListenTCP("127.0.0.1:0")
 	require.NoError(t, err)
@@ -40,7 +40,7 @@ func awaitReadiness(t *testing.T, fd int) {
 
 func TestAStreamIsPeekedAtAndThenTaken(t *testing.T) {
 	t.Parallel()
-	fd, client := accepted(t)
+	fd, client := acceptedStream(t)
 	buf := make([]byte, 16)
 	_, err := Peek(fd, buf)
 	require.Equal(t, ErrAgain, err)
@@ -71,7 +71,7 @@ func TestAStreamIsPeekedAtAndThenTaken(t *testing.T) {
 
 func TestAStreamTakesWhatThereIsRoomFor(t *testing.T) {
 	t.Parallel()
-	fd, client := accepted(t)
+	fd, client := acceptedStream(t)
 	text := []byte(strings.Repeat("0123456789", 1<<20))
 	n, err := Write(fd, text)
 	require.Equal(t, ErrAgain, err)
@@ -85,7 +85,7 @@ func TestAStreamTakesWhatThereIsRoomFor(t *testing.T) {
 
 func TestAResetStreamSaysThatItsPeerIsGone(t *testing.T) {
 	t.Parallel()
-	fd, client := accepted(t)
+	fd, client := acceptedStream(t)
 	require.NoError(t, client.SetLinger(0))
 	require.NoError(t, client.Close())
 	awaitReadiness(t, fd)
@@ -97,7 +97,7 @@ func TestAResetStreamSaysThatItsPeerIsGone(t *testing.T) {
 
 func TestConnectionsInheritWhatTheListenerIsSetTo(t *testing.T) {
 	t.Parallel()
-	fd, _ := accepted(t)
+	fd, _ := acceptedStream(t)
 	for what, option := range map[string][2]int{
 		"keep-alive":  {unix.SOL_SOCKET, unix.SO_KEEPALIVE},
 		"no delay":    {unix.IPPROTO_TCP, unix.TCP_NODELAY},
