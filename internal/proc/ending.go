@@ -7,17 +7,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// KilledBy returns the signal that ended, or is ending, the process; 0 if it ended by itself, still runs, has been
-// reaped, or does not let us see (field 52 of its stat line, see proc_pid_stat(5)). It can be known from the moment at which
-// the signal is taken, long before the process can be reaped.
+// KilledBy returns the signal that ended, or is ending, the process; 0 if it ended by itself, still runs, or does not let us
+// see. It can be known from the moment at which the signal is taken (field 52 of the stat line, see proc_pid_stat(5)) until the
+// process is reaped, and since Linux 6.15 afterwards too (PIDFD_GET_INFO).
 func (p *Process) KilledBy() (sig unix.Signal) {
 	_ = p.use("see the end of", func() error {
 		var line [statSize]byte
-		n, err := unix.Pread(p.stat, line[:], 0)
-		if err == nil {
+		if n, err := unix.Pread(p.stat, line[:], 0); err == nil {
 			sig = endingSignal(line[:n])
+			return nil
 		}
-		return err
+		info := unix.PidfdInfo{Mask: unix.PIDFD_INFO_EXIT}
+		if err := unix.IoctlPidfdInfo(p.pidfd, &info); err != nil || info.Mask&unix.PIDFD_INFO_EXIT == 0 {
+			return err
+		}
+		if ws := unix.WaitStatus(info.Exit_code); ws.Signaled() {
+			sig = ws.Signal()
+		}
+		return nil
 	})
 	return sig
 }

@@ -152,9 +152,14 @@ func TestWhatKilledAProcessIsKnownBeforeItIsReaped(t *testing.T) {
 	require.Zero(t, p.KilledBy(), "it lives")
 	require.NoError(t, p.Signal(unix.SIGKILL))
 	require.True(t, shared.cell().Wait(10*time.Second))
-	if sig := p.KilledBy(); sig != 0 { // 0: reaped already
+	if sig := p.KilledBy(); sig != 0 { // 0: reaped already, and this kernel does not remember
 		require.Equal(t, unix.SIGKILL, sig)
 	}
 	<-m.Done()
-	require.Zero(t, p.KilledBy(), "reaped: nobody knows any more")
+	info := unix.PidfdInfo{Mask: unix.PIDFD_INFO_EXIT}
+	if err := unix.IoctlPidfdInfo(p.FD(), &info); err == nil && info.Mask&unix.PIDFD_INFO_EXIT != 0 {
+		require.Equal(t, unix.SIGKILL, p.KilledBy(), "broken promise: what killed it is known after it was reaped, too")
+	} else {
+		require.Zero(t, p.KilledBy(), "reaped: nobody knows any more")
+	}
 }
