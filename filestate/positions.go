@@ -7,10 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrOver says that a connection is over: reset, timed out, or closed by both sides. Nothing can be said of how far it
-// got, and nobody is there to whom it matters.
-var ErrOver = errors.New("the connection is over")
-
 // positionLooks bounds the looks at a connection that another process still uses. Two that nobody disturbs agree at
 // once; the peer alone can only disturb until the socket's buffers are full, or empty.
 const positionLooks = 1 << 16

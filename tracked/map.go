@@ -23,6 +23,7 @@ type Map[K comparable, V any] struct {
 	undo  []mapUndo[V]
 	sent  slot // the last one the walk has been at
 	delta mapDelta[K]
+	seen  *observer[K, V] // nil: nobody observes
 }
 
 var _ part = (*Map[int, int])(nil)
@@ -94,9 +95,7 @@ func (m *Map[K, V]) Set(k K, v V) {
 		m.log(inCall, mapUndo[V]{op: undoInsert, slot: i})
 		return
 	}
-	e := m.slots.at(i)
-	m.log(inCall, mapUndo[V]{op: undoUpdate, slot: i, val: e.val})
-	e.val = v
+	m.log(inCall, mapUndo[V]{op: undoUpdate, slot: i, val: m.update(i, v)})
 }
 
 // Delete removes k and reports whether it was there.
@@ -120,6 +119,16 @@ func (m *Map[K, V]) Delete(k K) bool {
 	return true
 }
 
+// update gives an entry a new value and returns the one before.
+func (m *Map[K, V]) update(i slot, v V) (old V) {
+	e := m.slots.at(i)
+	old, e.val = e.val, v
+	if m.seen != nil {
+		m.seen.changed(e.key, old, v, true, true)
+	}
+	return old
+}
+
 // insert adds an entry at the end.
 func (m *Map[K, V]) insert(k K, v V) slot {
 	i := m.slots.take()
@@ -129,6 +138,9 @@ func (m *Map[K, V]) insert(k K, v V) slot {
 	e.prev = m.slots.at(end).prev
 	m.slots.link(i)
 	m.index[k] = i
+	if m.seen != nil {
+		m.seen.inserted(k, v)
+	}
 	return i
 }
 
@@ -141,6 +153,9 @@ func (m *Map[K, V]) remove(i slot) {
 	delete(m.index, e.key)
 	m.slots.unlink(i)
 	e.seq = dead
+	if m.seen != nil {
+		m.seen.deleted(e.key, e.val)
+	}
 }
 
 // appendSet returns dst as it was on an error.

@@ -54,12 +54,15 @@ func (m *Map[K, V]) rollback() {
 			m.remove(u.slot)
 			m.slots.put(u.slot)
 		case undoUpdate:
-			e.val = u.val
+			m.update(u.slot, u.val)
 		case undoDelete:
 			// If the walk ended here it now sends this entry again, which changes nothing.
 			e.val, e.seq = u.val, u.seq
 			m.slots.link(u.slot)
 			m.index[e.key] = u.slot
+			if m.seen != nil {
+				m.seen.inserted(e.key, e.val)
+			}
 		}
 	}
 	m.forget()
@@ -80,6 +83,9 @@ func (m *Map[K, V]) reset() {
 	m.slots.clear()
 	m.seq = dead + 1
 	m.forget()
+	if m.seen != nil {
+		m.seen.emptied()
+	}
 }
 
 var (
@@ -101,7 +107,7 @@ func (m *Map[K, V]) apply(o op, b []byte) ([]byte, error) {
 		}
 		u := mapUndo[V]{op: undoUpdate, slot: i}
 		if found {
-			m.slots.at(i).val = v
+			m.update(i, v)
 		} else if k == k {
 			u.op, u.slot = undoInsert, m.insert(m.keys.Own(k), v)
 		} else {

@@ -75,6 +75,7 @@ type header struct {
 	name  string
 	index uint32
 	used  bool // by this call
+	kept  bool // not known here: see keep
 	// frontier is the sequence number up to which, exclusive, elements of this part have been sent to the backup that
 	// is being filled; changes to later ones are not shipped. Outside a walk it is sentAll.
 	frontier uint64
