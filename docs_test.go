@@ -1,6 +1,7 @@
 package tandem_test
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"os/exec"
@@ -25,12 +26,14 @@ var provenElsewhere = map[string]string{
 	"go test ./...": "this test is part of it",
 }
 
-// quicker are commands that take long as they stand: the flags that shorten them.
+// quicker are commands that take long as they stand, or a port that somebody else may have: the flags that change that.
 var quicker = map[string][]string{
-	"go run ./cmd/pairmon demo": {"--kills", "2"},
-	"go run ./bench checkpoint": {"--quick"},
-	"go run ./bench serve":      {"--quick"},
-	"go run ./bench takeover":   {"--quick"},
+	"go run ./cmd/pairmon demo":                   {"--kills", "2"},
+	"go run ./bench checkpoint":                   {"--quick"},
+	"go run ./examples/web --addr 127.0.0.1:8080": {"--addr", "127.0.0.1:0"},
+	"go run ./bench serve":                        {"--quick"},
+	"go run ./bench survive":                      {"--quick"},
+	"go run ./bench takeover":                     {"--quick"},
 }
 
 func TestEveryCommandOfTheDocsRuns(t *testing.T) {
@@ -68,14 +71,24 @@ func runAll(t *testing.T, commands []string) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	run := filepath.Join(dir, "run")
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
+	built := map[string]string{} // by go build -o: what the docs call it, where it is
 	for _, command := range commands {
 		if _, ok := provenElsewhere[command]; ok {
 			continue
 		}
 		line, inBackground := strings.CutSuffix(command, background)
 		words := append(strings.Fields(line), quicker[line]...)
+		if strings.HasPrefix(line, "go build -o ") && len(words) == 5 {
+			built[words[3]] = filepath.Join(dir, words[3])
+			out, err := exec.CommandContext(ctx, "go", "build", "-o", built[words[3]], words[4]).CombinedOutput()
+			require.NoErrorf(t, err, "%s\n%s", command, out)
+			continue
+		}
+		for i, word := range words {
+			words[i] = cmp.Or(built[word], word)
+		}
 		require.Truef(t, len(words) > 2 && words[0] == "go" && words[1] == "run", "%q: expected go run PACKAGE …, or a reason in this test", command)
 		cmd := exec.CommandContext(ctx, build(t, dir, words[2]), words[3:]...)
 		cmd.Env = append(os.Environ(), "TANDEM_DIR="+run)

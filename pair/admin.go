@@ -15,8 +15,10 @@ import (
 
 // Commands to a running pair, over a connection of its own.
 const (
-	commandSwitch = "switch"
-	commandStop   = "stop"
+	commandSwitch  = "switch"
+	commandStop    = "stop"
+	commandUpgrade = "upgrade" // body: the path of the program
+	commandRenew   = "renew"   // body: the build that both members are to have
 )
 
 // command does what an administrator asks for.
@@ -29,25 +31,37 @@ func (m *member) command(c *conn, f *wire.Frame) {
 		m.reply(c, f.ID, 0, nil)
 		m.flush()
 		m.step(event{kind: evStop})
+	case commandUpgrade:
+		m.upgradeAsked(c, string(f.Body))
+	case commandRenew:
+		m.renewAsked(c, string(f.Body))
 	default:
-		m.reply(c, f.ID, 1, fmt.Appendf(nil, "unknown command %q: expected %s or %s", f.Method, commandSwitch, commandStop))
+		m.reply(c, f.ID, 1, fmt.Appendf(nil, "unknown command %q: expected %s, %s or %s", f.Method, commandSwitch, commandStop, commandUpgrade))
 	}
 }
 
 // switched answers those who asked for a switch.
 func (m *member) switched(err error) {
+	for _, c := range m.askers {
+		m.answerCommand(c, err)
+	}
+	m.askers = nil
+}
+
+// answerCommand tells an administrator the outcome of a command, at once.
+func (m *member) answerCommand(c *conn, err error) {
+	if c.fd < 0 {
+		return
+	}
 	var code int64
 	var text string
 	if err != nil {
 		code, text = refusalCode(err)
 	}
-	pkt, perr := wire.Pack(nil, m.roles.epoch, &wire.Frame{Kind: wire.KindReply, ID: 1, Low: uint64(code), Body: []byte(text)})
-	for _, c := range m.askers {
-		if perr == nil && c.fd >= 0 {
-			_ = sock.Send(c.fd, pkt)
-		}
+	pkt, err := wire.Pack(nil, m.roles.epoch, &wire.Frame{Kind: wire.KindReply, ID: 1, Low: uint64(code), Body: []byte(text)})
+	if err == nil {
+		_ = sock.Send(c.fd, pkt)
 	}
-	m.askers = nil
 }
 
 func refuseFrame(err error) *wire.Frame {
@@ -59,7 +73,7 @@ func refuseFrame(err error) *wire.Frame {
 // primary has become the backup (NonStop: CHECKSWITCH). dir is the run directory; empty: the default. The errors are
 // ErrNotRunning, ErrNotSynchronised, ErrStopping, or ctx's.
 func Switch(ctx context.Context, dir, name string) error {
-	if err := command(ctx, dir, name, commandSwitch); err != nil {
+	if err := command(ctx, dir, name, commandSwitch, "", nil); err != nil {
 		return fmt.Errorf("cannot switch %s: %w", name, err)
 	}
 	return nil
@@ -79,7 +93,7 @@ func stopPair(ctx context.Context, dir, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := command(ctx, dir, name, commandStop); err != nil {
+	if err := command(ctx, dir, name, commandStop, "", nil); err != nil {
 		return err
 	}
 	d, err := registry.Open(root, name)
@@ -110,8 +124,8 @@ func rootDir(dir string) (string, error) {
 	return registry.Root()
 }
 
-// command sends one command and waits for the answer.
-func command(ctx context.Context, dir, name, what string) error {
+// command sends one command and waits for the answer. told, if it is not nil, gets the notices that come before.
+func command(ctx context.Context, dir, name, what, arg string, told func(*wire.Frame)) error {
 	root, err := rootDir(dir)
 	if err != nil {
 		return err
@@ -133,19 +147,19 @@ func command(ctx context.Context, dir, name, what string) error {
 		return err
 	}
 	pkt := wire.Begin(nil)
-	for _, f := range []wire.Frame{{Kind: wire.KindHello, Body: body}, {Kind: wire.KindRequest, ID: 1, Method: []byte(what)}} {
+	for _, f := range []wire.Frame{{Kind: wire.KindHello, Body: body}, {Kind: wire.KindRequest, ID: 1, Method: []byte(what), Body: []byte(arg)}} {
 		if pkt, err = wire.Append(pkt, &f); err != nil {
 			return err
 		}
 	}
 	wire.Finish(pkt, 0)
 	if err := sock.Send(fd, pkt); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errRetry, err)
 	}
-	return commandAnswer(ctx, fd)
+	return commandAnswer(ctx, fd, told)
 }
 
-func commandAnswer(ctx context.Context, fd int) error {
+func commandAnswer(ctx context.Context, fd int, told func(*wire.Frame)) error {
 	buf := make([]byte, wire.MaxPacket)
 	for ctx.Err() == nil {
 		n, err := sock.Recv(fd, buf)
@@ -156,7 +170,7 @@ func commandAnswer(ctx context.Context, fd int) error {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("the primary went away: %w", err)
+			return fmt.Errorf("%w: %w", errRetry, err)
 		}
 		pkt, err := wire.Parse(buf[:n])
 		var f wire.Frame
@@ -165,11 +179,13 @@ func commandAnswer(ctx context.Context, fd int) error {
 			if ok, err = pkt.Next(&f); err != nil || !ok {
 				break
 			}
-			if f.Kind == wire.KindRefuse || f.Kind == wire.KindReply && f.Code() != 0 {
+			switch {
+			case f.Kind == wire.KindRefuse || f.Kind == wire.KindBye || f.Kind == wire.KindReply && f.Code() != 0:
 				return refusal(f.Code(), string(f.Body))
-			}
-			if f.Kind == wire.KindReply {
+			case f.Kind == wire.KindReply:
 				return nil
+			case f.Kind == wire.KindNotice && told != nil:
+				told(&f)
 			}
 		}
 		if err != nil {

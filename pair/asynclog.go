@@ -24,8 +24,9 @@ type logQueue struct {
 }
 
 type logRecord struct {
-	to  slog.Handler
-	rec slog.Record
+	to   slog.Handler
+	rec  slog.Record
+	mark chan struct{} // not nil: it is no record, but closed when those before it have been handled
 }
 
 const (
@@ -56,6 +57,10 @@ func (q *logQueue) run(own slog.Handler) {
 }
 
 func (q *logQueue) handle(r logRecord, own slog.Handler) {
+	if r.mark != nil {
+		close(r.mark)
+		return
+	}
 	_ = r.to.Handle(context.Background(), r.rec)
 	if n := q.dropped.Swap(0); n > 0 {
 		rec := slog.NewRecord(time.Now(), slog.LevelWarn, "log records dropped: the log is too slow", 0)
@@ -65,6 +70,21 @@ func (q *logQueue) handle(r logRecord, own slog.Handler) {
 }
 
 func (h *asyncHandler) logger() *slog.Logger { return slog.New(h) }
+
+// flush waits a little for what is queued.
+func (h *asyncHandler) flush() {
+	mark := make(chan struct{})
+	late := time.After(logDrainTime)
+	select {
+	case h.queue.records <- logRecord{mark: mark}:
+	case <-late:
+		return
+	}
+	select {
+	case <-mark:
+	case <-late:
+	}
+}
 
 // close waits a little for what is queued. A log that blocks is left behind.
 func (h *asyncHandler) close() {
@@ -81,7 +101,7 @@ func (h *asyncHandler) Enabled(ctx context.Context, l slog.Level) bool { return 
 // Handle implements slog.Handler.
 func (h *asyncHandler) Handle(_ context.Context, r slog.Record) error {
 	select {
-	case h.queue.records <- logRecord{h.next, r.Clone()}:
+	case h.queue.records <- logRecord{to: h.next, rec: r.Clone()}:
 	default:
 		h.queue.dropped.Add(1)
 	}

@@ -187,12 +187,17 @@ func (m *member) readAllControl() {
 
 // holdPassed makes the descriptor that was sent ahead of c's record its connection.
 func (m *member) holdPassed(c *conn) {
-	if _, ok := m.passed[c.id()]; !ok {
-		m.readAllControl()
-	}
-	if fd, ok := m.passed.take(c.id()); ok {
+	if fd, ok := m.takePassed(c.id()); ok {
 		m.hold(c, fd)
 	}
+}
+
+// takePassed returns the descriptor that was sent ahead of the record that names id.
+func (m *member) takePassed(id uint64) (int, bool) {
+	if _, ok := m.passed[id]; !ok && !m.serving {
+		m.readAllControl()
+	}
+	return m.passed.take(id)
 }
 
 func (m *member) applyClose(payload []byte) error {

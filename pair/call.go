@@ -18,6 +18,8 @@ type Call struct {
 	pcg    rand.PCG
 	seeded bool
 	hangup bool
+	number uint64 // counts the calls of this process
+	remote string // of a client whose connection is not a stream of the member's
 }
 
 // Now returns the time of the call. It is recorded: a backup that runs the same call sees the same time.
@@ -44,18 +46,18 @@ func (c *Call) SyncID() uint64 { return c.id }
 
 // Undo gives up every change that this call has made so far. It is for protocols that answer errors themselves.
 func (c *Call) Undo() {
-	c.svc.store.Rollback()
+	c.svc.rollback()
 	c.svc.store.Begin()
 }
 
 // Hangup closes the connection of a stream after the reply to this request.
 func (c *Call) Hangup() { c.hangup = true }
 
-// Remote returns the address of the client of a stream, for logs. It is empty for other calls, and, where a backup computes,
-// for a connection that has ended meanwhile: no change may depend on it.
+// Remote returns the address of the client of a stream, or of [HTTPS], for logs. It is empty for other calls, and, where a
+// backup computes, for a connection that has ended meanwhile: no change may depend on it.
 func (c *Call) Remote() string {
 	if o := c.svc.m.seats.of[c.opener]; o != nil && o.stream != nil {
 		return o.stream.remote
 	}
-	return ""
+	return c.remote
 }

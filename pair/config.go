@@ -71,6 +71,8 @@ type Config struct {
 	// AtPoint, for tests, is called at every named step of a request's life (see Point). To be killed there is what
 	// it is for.
 	AtPoint func(Point)
+
+	version int // of what members say to each other. Default: joinVersion; tests have neighbours
 }
 
 const (
@@ -113,6 +115,9 @@ func (c Config) validate() (Config, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+	if c.version == 0 {
+		c.version = joinVersion
 	}
 	if runtime.GOOS != "linux" {
 		return c, fmt.Errorf("cannot run a pair on %s: expected linux", runtime.GOOS)

@@ -22,7 +22,10 @@
 //	open.go, seats.go      requesters and their connections
 //	link.go, page.go       what two members share: a control socket, the log, and one page of words
 //	service.go, replay.go  handlers; backups that compute
+//	file.go, files.go      regular files that handlers write
+//	http.go, https.go      http.Handlers, on streams and over TLS
 //	hand.go                pairs written by hand
+//	upgrade.go             changing the program: successor.go its part in the members, neighbour.go what two versions share
 //
 // Who is primary is decided by the commit word of the log alone (package internal/checkpoint): a commit and a takeover are
 // swaps of the same word. Nothing a member believes, and no message, can make two primaries.

@@ -21,6 +21,10 @@ var (
 	ErrNotFenced = errors.New("the other member cannot be fenced")
 	// ErrNotRunning means that no pair of that name runs.
 	ErrNotRunning = errors.New("no such pair is running")
-	// ErrVersion refuses a member or requester that speaks another version of the protocol.
+	// ErrVersion refuses a member or requester that speaks a version of the protocol which is not a neighbour of ours.
 	ErrVersion = errors.New("unknown protocol version")
+	// ErrUpgrading refuses a switch, or another upgrade, while one is under way.
+	ErrUpgrading = errors.New("an upgrade of the pair is under way")
+	// ErrProgram ends an upgrade whose program could not take over. The pair goes on with the program it had.
+	ErrProgram = errors.New("the new program cannot take over")
 )

@@ -19,13 +19,11 @@ import (
 	"github.com/1fb4ed1c/tandem/internal/sock"
 	"github.com/1fb4ed1c/tandem/internal/wire"
 	"github.com/1fb4ed1c/tandem/receive"
+	"github.com/1fb4ed1c/tandem/tracked"
 )
 
 // How a process becomes a member. The lock of the name's directory is held by a pair as long as one of its members
 // lives. Whoever gets it founds a new instance; whoever does not asks the primary to become its backup.
-
-// joinVersion is the version of what members say to each other.
-const joinVersion = 1
 
 // envJoin tells a process that a primary started it: name/instance of the pair.
 const envJoin = "TANDEM_JOIN"
@@ -49,18 +47,23 @@ func enter(ctx context.Context, name string, cfg Config, bind func(*member) appl
 		events: make([]sock.Event, 128), nap: napShort, effects: gate{opened: make(chan struct{}, 1)}}
 	m.logs = newAsyncHandler(cfg.Logger.Handler())
 	m.log = m.logs.logger().With("pair", name)
-	defer func() {
+	defer func(m *member) {
 		if err != nil {
 			m.close()
 			err = fmt.Errorf("cannot join %q: %w", name, err)
 		}
-	}()
+	}(m)
 	m.roles = roles{spawning: !cfg.NoSpawn, joinBy: spawnWithin}
 	m.now = m.clock.now()
 	if err := proc.NoCore(); err != nil {
 		m.log.Warn("a core dump would delay the takeover", "cause", err)
 	}
 	if m.self, err = proc.Self(); err != nil {
+		return nil, err
+	}
+	m.upgrades.build = buildOf(cfg.Mode)
+	wanted, spawned, err := m.startedFor()
+	if err != nil {
 		return nil, err
 	}
 	if m.dir, err = registry.Open(cfg.Dir, name); err != nil {
@@ -74,28 +77,24 @@ func enter(ctx context.Context, name string, cfg Config, bind func(*member) appl
 	m.app = bind(m)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m, m.found(ctx)
+	return m, m.found(ctx, wanted, spawned)
 }
 
 // found becomes the primary of a new instance, or joins the pair that there is.
-func (m *member) found(ctx context.Context) error {
-	wanted, spawned, err := m.startedFor()
-	if err != nil {
-		return err
-	}
+func (m *member) found(ctx context.Context, wanted string, spawned bool) error {
 	ctx, cancel := context.WithTimeout(ctx, joinWithin)
 	defer cancel()
 	for {
 		if !spawned {
-			m.lock, err = m.dir.Lock()
-			if err == nil {
+			var err error
+			if m.lock, err = m.dir.Lock(); err == nil {
 				return m.beginInstance()
 			}
 			if !errors.Is(err, registry.ErrHeld) {
 				return err
 			}
 		}
-		err = m.ask(ctx, wanted, spawned)
+		err := m.ask(ctx, wanted, spawned)
 		if err == nil {
 			return nil
 		}
@@ -125,6 +124,7 @@ func (m *member) startedFor() (instance string, spawned bool, err error) {
 	}
 	name, instance, _ := strings.Cut(v, "/")
 	_ = os.Unsetenv(envJoin) // it is not for what this process starts
+	m.muffled = takeMuffled()
 	if name != m.name {
 		return "", false, fmt.Errorf("this process was started as the backup of %q: one process is a member of one pair", name)
 	}
@@ -160,7 +160,8 @@ func (m *member) ask(ctx context.Context, instance string, spawned bool) error {
 	if err != nil {
 		return err
 	}
-	l, err := m.askOn(ctx, fd, wire.Join{Version: joinVersion, PID: m.self.PID, Start: m.self.Start, Instance: instance, Spawned: spawned})
+	l, err := m.askOn(ctx, fd, wire.Join{Version: m.cfg.version, PID: m.self.PID, Start: m.self.Start, Instance: instance, Spawned: spawned,
+		Build: m.upgrades.build, Program: programPath(), Schema: m.app.schema()})
 	if err != nil {
 		_ = unix.Close(fd)
 		if spawned && errors.Is(err, errRetry) { // there is no second connection to try
@@ -257,10 +258,14 @@ func (m *member) admitted(fd int, b []byte, fds []int) (l *link, err error) {
 	if _, err := hex.Decode(m.instance[:], []byte(admit.Instance)); err != nil || len(admit.Instance) != 2*len(m.instance) {
 		return nil, fmt.Errorf("instance %q, expected %d hex digits: %w", admit.Instance, 2*len(m.instance), errMalformedRecord)
 	}
+	version, err := speak(m.cfg.version, max(admit.Version, 1))
+	if err != nil {
+		return nil, err
+	}
 	if l, err = m.mapLog(fds[0]); err != nil {
 		return l, err
 	}
-	l.sock = fd
+	l.sock, l.other = fd, program{version: version, build: admit.Build, path: admit.Program}
 	if err := m.follows(l, &admit); err != nil {
 		return l, err
 	}
@@ -273,7 +278,7 @@ func (m *member) admitted(fd int, b []byte, fds []int) (l *link, err error) {
 		return l, err
 	}
 	m.app.reset()
-	m.step(event{kind: evAdmitted, epoch: admit.Epoch})
+	m.step(event{kind: evAdmitted, epoch: admit.Epoch, succeeds: admit.Succeed})
 	return l, nil
 }
 
@@ -301,6 +306,9 @@ var refusals = map[int64]error{
 	-102: ErrWrongInstance,
 	-103: ErrVersion,
 	-104: ErrNotSynchronised,
+	-105: ErrUpgrading,
+	-106: ErrProgram,
+	-107: tracked.ErrSchema,
 	-7:   ErrStopping,
 }
 
@@ -309,7 +317,8 @@ func refusal(code int64, text string) error {
 		if code == -101 {
 			return errRetry
 		}
-		return fmt.Errorf("refused: %s: %w", text, err)
+		before, after, _ := strings.Cut(text, err.Error())
+		return fmt.Errorf("refused: %s%w%s", before, err, after)
 	}
 	return fmt.Errorf("refused: %s (error %d)", text, code)
 }
@@ -328,6 +337,7 @@ func refusalCode(err error) (int64, string) {
 // ackSynced tells the primary that this backup holds everything.
 func (m *member) ackSynced() {
 	m.whole = true
+	m.speakAloud()
 	m.log.Info("backup synchronised", "pid", m.self.PID, "instance", m.instanceString())
 	if err := m.link.send(m.roles.epoch, &wire.Frame{Kind: wire.KindSynced}); err != nil {
 		m.log.Warn("cannot tell the primary that the backup is synchronised", "cause", err)

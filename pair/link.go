@@ -27,6 +27,7 @@ type link struct {
 	reader  checkpoint.Reader   // as backup
 	beacon  *proc.Beacon        // ours, in this link's page
 	spawned bool                // the backup is a child of the primary
+	other   program             // that the peer runs
 
 	threads []int // pidfds of two of its threads: they end before its memory is torn down
 	watch   *watch

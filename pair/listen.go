@@ -23,8 +23,8 @@ type Protocol struct {
 	// Fail appends the reply that tells the client of an error. With BackupLazy and BackupEager it must depend on the
 	// error only. Nil: the connection is closed instead.
 	Fail func(dst []byte, err error) []byte
-	// Interim appends what is to be said to the beginning of a request, b, such as HTTP's "100 Continue". It is asked once for every
-	// request that does not come in one piece, and must depend on b only. Nil: nothing.
+	// Interim appends what is to be said to the beginning of a request, b, such as HTTP's "100 Continue". It is asked about a
+	// request that has not come whole until it says something, and must depend on b only. Nil: nothing.
 	Interim func(b, dst []byte) []byte
 	// Closed runs when a connection has ended, like a request without a reply: to forget what was kept under its
 	// Call.Opener. Nil: nothing is to be forgotten.

@@ -23,8 +23,11 @@ var long = flag.Int("long", 1, "how many times as long the random tests go on")
 
 func TestMain(m *testing.M) {
 	pairtest.Main(m, pairtest.Programs{
-		"ledger": func(ctx context.Context) error { return ledger(configured()).Run(ctx) },
-		"hand":   func(ctx context.Context) error { return hand(ctx, configured()) },
+		"ledger":  func(ctx context.Context) error { return ledger(configured()).Run(ctx) },
+		"hand":    func(ctx context.Context) error { return hand(ctx, configured()) },
+		"diary":   func(ctx context.Context) error { return diary(ctx, configured()) },
+		"journal": func(ctx context.Context) error { return journal(configured()).Run(ctx) },
+		"web":     func(ctx context.Context) error { return web(configured()).Run(ctx) },
 	})
 }
 
@@ -39,6 +42,7 @@ const (
 	envPoint    = "LEDGER_POINT"    // where a primary kills itself, once it has got SIGUSR1
 	envHits     = "LEDGER_HITS"     // the file that says at which of its passages there, counted from 1
 	envAtOnce   = "LEDGER_AT_ONCE"  // the first primary kills itself at this passage, counted from its start
+	envCert     = "WEB_CERT"        // the file with the certificate and its key
 )
 
 func configured() pair.Config {

@@ -53,6 +53,9 @@ type application interface {
 	listen() error
 	listeners() (addrs, at []string, fds []int)
 	adopt(addrs, at []string, fds []int) error
+	// effects does what has been planned outside the process, after the commit and before any reply. An error ends this
+	// member, so that the other one tries.
+	effects() error
 	// ready handles an event of a connection of the application's own, send writes what waits for it after the commit, and forget
 	// is called when everything has been sent.
 	ready(c *conn, ev sock.Event)
@@ -62,6 +65,11 @@ type application interface {
 	busy() bool
 	// close lets go of the listeners.
 	close()
+
+	// schema describes the state that this program can hold, and readable reports why a program of another schema cannot
+	// hold this one's.
+	schema() []byte
+	readable(schema []byte) error
 }
 
 // member is one process of a pair. Its run loop (loop in run.go) owns everything here; the lock is held by the loop
@@ -135,6 +143,9 @@ type member struct {
 	counts      counts
 	requests    uint64 // handled in this instance
 	effects     gate   // closed while a deposed primary may still act
+
+	upgrades upgrades
+	muffled  bool // what this process prints goes to the primary that tries it out: see speech.go
 
 	gone error // why this member left
 	left bool
@@ -240,6 +251,7 @@ func (m *member) perform(e effect, ev event) {
 	case doSpawn:
 		m.spawn()
 	case doAdmit:
+		m.takeSuccessor(e.chosen)
 		m.admit(e.seat)
 	case doRefuse:
 		m.refuse(m.seats.at(e.seat), e.err)
@@ -261,6 +273,7 @@ func (m *member) perform(e effect, ev event) {
 	case doDrain:
 		m.drainAll()
 	case doServe:
+		m.speakAloud()
 		m.serve()
 	case doAdoptPrimary:
 		m.adopt()
@@ -278,5 +291,11 @@ func (m *member) perform(e effect, ev event) {
 		m.publish()
 	case doLeave:
 		m.leave(e.err)
+	case doCall:
+		m.callSuccessor()
+	case doRefuseUpgrade:
+		m.refuseUpgrade(e.err)
+	case doDropSuccessor:
+		m.dropSuccessor(ev)
 	}
 }

@@ -241,11 +241,16 @@ const (
 
 // sendFD passes a connection, and waits a moment for a backup that is behind.
 func (m *member) sendFD(c *conn) error {
-	err := m.tryFD(c)
+	return m.insist(func() error { return m.tryFD(c) })
+}
+
+// insist tries for a moment to send something to a backup that is behind.
+func (m *member) insist(try func() error) error {
+	err := try()
 	for until := m.clock.now() + passWithin; errors.Is(err, sock.ErrAgain) && m.clock.now() < until; {
 		m.ring()
 		time.Sleep(passPause)
-		err = m.tryFD(c)
+		err = try()
 	}
 	return err
 }

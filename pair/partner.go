@@ -7,11 +7,9 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/1fb4ed1c/tandem/internal/checkpoint"
 	"github.com/1fb4ed1c/tandem/internal/proc"
 	"github.com/1fb4ed1c/tandem/internal/sock"
 	"github.com/1fb4ed1c/tandem/internal/wire"
@@ -24,6 +22,7 @@ import (
 type joiner struct {
 	id      proc.ID
 	spawned bool
+	other   program
 }
 
 // spawn starts this program once more, as the backup. It gets a connection to this process, and so finds it whatever
@@ -52,19 +51,29 @@ func (m *member) spawn() {
 // joinFD is where a spawned process finds its connection to the primary.
 const joinFD = 3
 
-func spawnMember(env []string) (*proc.Child, int, error) {
+// joinSocket makes a connection for a process that is to be started.
+func joinSocket() (ours int, theirs *os.File, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
-		return nil, -1, fmt.Errorf("cannot make its connection: %w", err)
+		return -1, nil, fmt.Errorf("cannot make its connection: %w", err)
 	}
-	theirs := os.NewFile(uintptr(fds[1]), "join")
+	return fds[0], os.NewFile(uintptr(fds[1]), "join"), nil
+}
+
+// spawnMember starts the program that this process runs: what has been put in the place of its file since, is not part
+// of this pair before somebody upgrades it.
+func spawnMember(env []string) (*proc.Child, int, error) {
+	ours, theirs, err := joinSocket()
+	if err != nil {
+		return nil, -1, err
+	}
 	defer theirs.Close()
 	child, err := proc.Spawn(proc.Spec{Args: os.Args, Env: env, Stdout: os.Stdout, Stderr: os.Stderr, Files: []*os.File{theirs}})
 	if err != nil {
-		_ = unix.Close(fds[0])
+		_ = unix.Close(ours)
 		return nil, -1, err
 	}
-	return child, fds[0], nil
+	return child, ours, nil
 }
 
 // spawned seats the connection of a process that was started as backup.
@@ -77,7 +86,9 @@ func (m *member) spawned(child *proc.Child, fd int) {
 }
 
 func (m *member) childEnv() []string {
-	env := slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, envJoin+"=") })
+	env := slices.DeleteFunc(os.Environ(), func(s string) bool {
+		return strings.HasPrefix(s, envJoin+"=") || strings.HasPrefix(s, envMuffled+"=")
+	})
 	return append(env, envJoin+"="+m.name+"/"+m.instanceString())
 }
 
@@ -100,19 +111,35 @@ func (m *member) joinAsked(c *conn, f *wire.Frame) {
 		m.disconnect(c, err)
 		return
 	}
-	switch {
-	case j.Version != joinVersion:
-		m.refuse(c, fmt.Errorf("version %d, expected %d: %w", j.Version, joinVersion, ErrVersion))
-		return
-	case j.Instance != "" && j.Instance != m.instanceString():
-		m.refuse(c, fmt.Errorf("started for instance %s: %w", j.Instance, ErrWrongInstance))
-		return
-	case j.PID != c.pid:
-		m.refuse(c, fmt.Errorf("process %d says that it is %d: %w", c.pid, j.PID, receive.ErrBadRequest))
+	u := m.upgrades.now
+	chosen := u != nil && u.conn == c
+	version, err := m.suits(c, &j)
+	if err != nil {
+		if chosen {
+			u.reason = err
+		}
+		m.refuse(c, err)
 		return
 	}
-	c.kind, c.join = connJoining, joiner{id: proc.ID{PID: j.PID, Start: j.Start}, spawned: j.Spawned}
-	m.step(event{kind: evJoin, seat: c.seat, hand: !j.Spawned})
+	c.kind, c.join = connJoining, joiner{id: proc.ID{PID: j.PID, Start: j.Start}, spawned: j.Spawned,
+		other: program{version: version, build: j.Build, path: shown(j.Program)}}
+	m.step(event{kind: evJoin, seat: c.seat, hand: !j.Spawned, chosen: chosen})
+}
+
+// suits says what speaks against a process as backup, before anybody makes room for it; or in which version it is spoken to.
+func (m *member) suits(c *conn, j *wire.Join) (version int, err error) {
+	if version, err = speak(m.cfg.version, j.Version); err != nil {
+		return 0, err
+	}
+	switch {
+	case j.Instance != "" && j.Instance != m.instanceString():
+		return 0, fmt.Errorf("started for instance %s: %w", j.Instance, ErrWrongInstance)
+	case j.PID != c.pid:
+		return 0, fmt.Errorf("process %d says that it is %d: %w", c.pid, j.PID, receive.ErrBadRequest)
+	case len(j.Schema) > 0:
+		return version, m.app.readable(j.Schema)
+	}
+	return version, nil
 }
 
 // admit takes a process in as the backup.
@@ -154,7 +181,7 @@ func (m *member) pairWith(c *conn) error {
 		_ = peer.Close()
 		return err
 	}
-	l.peer, l.peerID, l.spawned = peer, c.join.id, c.join.spawned
+	l.peer, l.peerID, l.spawned, l.other = peer, c.join.id, c.join.spawned, c.join.other
 	l.sock = c.fd
 	if err := m.sendLog(l, wire.KindAdmit); err != nil {
 		l.sock = -1
@@ -176,7 +203,9 @@ func (m *member) pairWith(c *conn) error {
 // sendLog sends the log, and to a new member also the lock and the listener.
 func (m *member) sendLog(l *link, kind wire.Kind) error {
 	addrs, at, listeners := m.app.listeners()
-	body, err := wire.Marshal(&wire.Admit{Instance: m.instanceString(), Epoch: m.roles.epoch, PID: m.self.PID, Start: m.self.Start,
+	u := m.upgrades.now
+	body, err := wire.Marshal(&wire.Admit{Version: l.other.version, Build: m.upgrades.build, Program: programPath(),
+		Succeed: u != nil && u.taken && u.path != "" && kind == wire.KindAdmit, Instance: m.instanceString(), Epoch: m.roles.epoch, PID: m.self.PID, Start: m.self.Start,
 		TIDs: []int{l.beacon.TID(), m.self.PID}, Openers: m.openers.Len(), Listen: addrs, ListenAt: at})
 	if err != nil {
 		return err
@@ -258,6 +287,9 @@ func (m *member) linkFrame(l *link, f *wire.Frame) {
 		m.step(event{kind: evStop})
 	case wire.KindRefuse:
 		m.log.Error("the backup gives up", "cause", string(f.Body))
+		if u := m.upgrades.now; u != nil && u.taken {
+			u.reason = errors.New(string(f.Body))
+		}
 		m.step(event{kind: evPartnerLost, cause: causeFailed})
 	}
 }
@@ -274,6 +306,7 @@ func (m *member) synced() {
 	m.log.Info("the pair is protected", "backup", m.link.peerID.PID)
 	m.app.notify(receive.BackupSynchronised{PID: m.link.peerID.PID})
 	m.publish()
+	m.successorSynced()
 }
 
 // closeLog swaps the backup out: from now on it can never take over, alive or not.
@@ -287,6 +320,7 @@ func (m *member) closeLog(c cause) {
 
 // dropPartner lets go of what was the backup, and sees to its death.
 func (m *member) dropPartner(c cause) {
+	m.successorLost(c)
 	m.waiting = nil
 	m.stopFill()
 	m.app.filled(false)
@@ -326,6 +360,7 @@ func (m *member) fenceChild(child *proc.Child) {
 
 // checkBackup gives up a backup that shows no progress: it protects nobody.
 func (m *member) checkBackup() {
+	m.checkUpgrade()
 	l := m.link
 	if l == nil {
 		return
@@ -348,54 +383,4 @@ func (m *member) ring() {
 	if m.link != nil {
 		m.link.page.primary.Ring()
 	}
-}
-
-// stopWithin is how long the other member may take to leave when the pair is stopped.
-const stopWithin = 2 * time.Second
-
-// stopPartner has the backup leave before this primary does.
-func (m *member) stopPartner() {
-	m.app.notify(receive.Stopping{Deadline: time.Now().Add(stopWithin)})
-	m.flush()
-	l := m.link
-	if l == nil {
-		if m.child != nil {
-			m.fenceChild(m.child)
-		}
-		return
-	}
-	if b := m.reserve(kindStop, 8); b != nil {
-		m.commit()
-	}
-	m.ring()
-	waitSilent(l.peer, stopWithin)
-	if err := l.writer.Close(); err != nil && !errors.Is(err, checkpoint.ErrClosed) {
-		m.log.Error("the backup took over instead of stopping", "cause", err)
-		return
-	}
-	if err := l.peer.Fence(fenceWithin); err != nil {
-		m.log.Error("the backup cannot be fenced; it can never take over", "pid", l.peerID.PID, "error", err)
-	}
-}
-
-// askStop asks the primary to stop the pair. If it dies first, this member takes over and stops the pair itself.
-func (m *member) askStop() {
-	if m.link == nil {
-		return
-	}
-	if err := m.link.send(m.roles.epoch, &wire.Frame{Kind: wire.KindStop}); err != nil {
-		m.log.Warn("cannot ask the primary to stop", "cause", err)
-	}
-}
-
-// farewell tells everybody that the pair stops, and leaves the name.
-func (m *member) farewell() {
-	code, text := receive.Describe(receive.ErrStopping)
-	pkt, err := wire.Pack(nil, m.roles.epoch, &wire.Frame{Kind: wire.KindBye, Low: uint64(int64(code)), Body: []byte(text)})
-	m.seats.each(func(c *conn) {
-		if err == nil && c.fd >= 0 && c.kind < connListener {
-			_ = sock.Send(c.fd, pkt)
-		}
-	})
-	_ = unix.Unlinkat(m.dir.FD(), m.dir.SocketName(), 0) // ours, wherever the directory is by now
 }

@@ -217,7 +217,7 @@ func (m *member) pack(c *conn) {
 
 // flush commits what the round has appended and then, and only then, sends the replies.
 func (m *member) flush() {
-	if !m.commit() {
+	if !m.commit() || !m.effect() {
 		for _, c := range m.touched { // somebody else is primary: what we would say is void
 			c.out, c.sealed, c.touched = c.out[:0], nil, false
 		}
@@ -227,7 +227,6 @@ func (m *member) flush() {
 	if len(m.touched) == 0 {
 		return
 	}
-	m.point(PointAppended)
 	m.point(PointEffects)
 	for _, c := range m.touched {
 		c.touched = false
@@ -241,6 +240,17 @@ func (m *member) flush() {
 		m.firstReply()
 	}
 	m.point(PointForgot)
+}
+
+// effect does what the commit has made due outside. It returns false if this member has left.
+func (m *member) effect() bool {
+	if len(m.touched) > 0 {
+		m.point(PointAppended)
+	}
+	if err := m.app.effects(); err != nil {
+		m.leave(err)
+	}
+	return !m.left
 }
 
 // send sends what is complete and what is being filled. A requester that does not read gets no more of our attention

@@ -8,7 +8,9 @@ import (
 	"github.com/1fb4ed1c/tandem/internal/checkpoint"
 )
 
-// Kinds of records in the checkpoint log. Append only: members of neighbouring versions read each other's.
+// Kinds of records in the checkpoint log. Append only: members of neighbouring versions read each other's. A record of fixed
+// size may grow at its end: who reads it leaves alone what it does not know. One that ends with bytes of any length
+// cannot; a new kind takes its place.
 const (
 	kindSchema  checkpoint.Kind = iota + 1 // names and kinds of the tracked state; begins the filling of a backup
 	kindChunk                              // part of the tracked state
@@ -146,7 +148,7 @@ func (r *syncedRecord) parse(b []byte) error {
 func putID(b []byte, id uint64) { binary.LittleEndian.PutUint64(b, id) }
 
 func parseID(b []byte) (uint64, error) {
-	if len(b) != 8 {
+	if len(b) < 8 { // more are a newer neighbour's
 		return 0, fmt.Errorf("cannot read an ID: %d bytes, expected 8: %w", len(b), errMalformedRecord)
 	}
 	return binary.LittleEndian.Uint64(b), nil

@@ -59,7 +59,32 @@ func TestACutRecordIsRefused(t *testing.T) {
 	}
 	for n := range 20 {
 		_, err := parseID(make([]byte, n))
-		require.Equal(t, n == 8, err == nil, "an ID of %d bytes", n)
+		require.Equal(t, n >= 8, err == nil, "an ID of %d bytes", n)
+	}
+}
+
+func TestARecordOfANewerNeighbourIsRead(t *testing.T) {
+	t.Parallel()
+	want := syncedRecord{1, 2, counts{3, 4}}
+	b := make([]byte, syncedSize+24)
+	want.put(b)
+	copy(b[syncedSize:], "what this version does not know")
+	var got syncedRecord
+	require.NoError(t, got.parse(b))
+	require.Equal(t, want, got)
+	id, err := parseID(append(binary.LittleEndian.AppendUint64(nil, 7), "and why"...))
+	require.NoError(t, err)
+	require.EqualValues(t, 7, id)
+}
+
+func TestMembersSpeakTheLowerOfNeighbouringVersions(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ mine, theirs, want int }{{3, 3, 3}, {3, 2, 2}, {3, 4, 3}, {3, 1, 0}, {3, 5, 0}, {1, 0, 0}, {1, -1, 0}} {
+		got, err := speak(c.mine, c.theirs)
+		require.Equal(t, c.want, got, "%d and %d", c.mine, c.theirs)
+		if c.want == 0 {
+			require.ErrorIs(t, err, ErrVersion)
+		}
 	}
 }
 
@@ -102,7 +127,7 @@ func aBackup() *Service {
 		return words.Len(), nil
 	})
 	s.store.Freeze()
-	m := &member{roles: roles{role: Backup}, app: s}
+	m := &member{roles: roles{role: Backup}, app: s, link: &link{other: program{build: "b"}}, upgrades: upgrades{build: "b"}}
 	s.m = m
 	s.filled(true)
 	return s

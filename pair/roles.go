@@ -1,35 +1,6 @@
 package pair
 
-import (
-	"fmt"
-	"time"
-)
-
-// Role is what a member of a pair is at present.
-type Role uint8
-
-// The roles. A member starts as Joining and ends as Gone; the two in between may follow one another any number of times.
-const (
-	Joining Role = iota // admitted at most; does not hold the state yet
-	Backup              // holds the state up to the last record it read
-	Primary             // serves
-	Gone                // leaves: stopped, deposed or dropped
-)
-
-// String returns the role in lower case.
-func (r Role) String() string {
-	switch r {
-	case Joining:
-		return "joining"
-	case Backup:
-		return "backup"
-	case Primary:
-		return "primary"
-	case Gone:
-		return "gone"
-	}
-	return fmt.Sprintf("role %d", uint8(r))
-}
+import "time"
 
 // roles is the state machine of one member: who it is, what it knows of the other, what is to be done next. It is pure:
 // events in, effects out. Time arrives with the events; everything it wants done it returns.
@@ -48,104 +19,18 @@ type roles struct {
 	retryAt time.Duration // when partner is none: when to start the next one
 	since   time.Duration // when partner last changed
 
-	closing  bool   // the backup is being swapped out of the log; the outcome is still to come
-	heir     *event // a process started by hand that waits for the place of a backup of our own
-	taking   cause  // while a takeover is under way: why
-	proven   bool   // the death of the primary is a fact, not a suspicion
-	stopping bool   // the whole pair is to stop
+	closing   bool          // the backup is being swapped out of the log; the outcome is still to come
+	heir      *event        // a process that waits for the place of the backup that is being swapped out
+	successor successor     // of the backup: an upgrade is under way
+	calledAt  time.Duration // when the successor was started
+	succeeds  bool          // this process is a successor: when it is primary, the other member is to be replaced as well
+	taking    cause         // while a takeover is under way: why
+	proven    bool          // the death of the primary is a fact, not a suspicion
+	stopping  bool          // the whole pair is to stop
 }
-
-// partner is what a primary knows of its backup.
-type partner uint8
-
-const (
-	alone    partner = iota // none; the next one is started at retryAt
-	starting                // a process was started and has not joined yet
-	filling                 // admitted; does not hold the whole state yet
-	synced                  // said that it holds everything: may take over
-)
-
-// cause says why a member was given up.
-type cause string
-
-const (
-	causeNone     cause = ""
-	causeDeath    cause = "death"    // its process ended
-	causePanic    cause = "panic"    // it announced that a handler panicked
-	causeHang     cause = "hang"     // its progress counter stood still
-	causeStopped  cause = "stopped"  // the same, and the kernel says that it was stopped (SIGSTOP)
-	causeFull     cause = "full log" // a backup did not drain the log in time
-	causeFailed   cause = "failed"   // it said so, or broke the protocol
-	causeReplaced cause = "replaced" // a backup of our own made room for one started by hand
-	causeSwitch   cause = "switch"   // planned
-)
 
 // breath is how long a new primary answers those who waited for it before it spends its processors on a new backup.
 const breath = time.Millisecond
-
-// event is something that happened. Only the fields that its kind names are set.
-type event struct {
-	kind  eventKind
-	at    time.Duration // monotonic
-	cause cause         // partnerLost, primaryLost
-	proof bool          // primaryLost: dead for certain
-	won   bool          // swap outcome; drained: the state is whole; fenced: it cannot run any more
-	hand  bool          // join: started by hand
-	seat  int           // join: which connection asks
-	epoch uint32        // becamePrimary, sealed
-}
-
-type eventKind uint8
-
-const (
-	evFounded     eventKind = iota + 1 // we hold the lock: first primary of a new instance
-	evAdmitted                         // the primary took us in as its backup
-	evSynced                           // backup: read the record that ends the state. primary: its backup said so
-	evPrimaryLost                      // cause, proof
-	evFenced                           // won
-	evSealed                           // won, epoch
-	evDrained                          // won
-	evHandedOver                       // backup: the primary handed over; the log is drained. epoch
-	evPartnerLost                      // cause
-	evClosed                           // won: the backup is swapped out of the log
-	evSpawnFailed
-	evJoin // seat, hand
-	evSwitch
-	evStop    // this process is asked to stop the whole pair
-	evOrdered // backup: the primary stops the pair
-	evTick
-)
-
-// effect is something to be done, in the order given.
-type effect struct {
-	kind effectKind
-	seat int
-	err  error
-}
-
-type effectKind uint8
-
-const (
-	doSpawn        effectKind = iota + 1
-	doAdmit                   // seat
-	doRefuse                  // seat, err
-	doCloseLog                // swap the backup out; answer with evClosed
-	doDropPartner             // kill and fence what was our backup; close what we hold of it
-	doKill                    // SIGKILL to the primary, without waiting
-	doFence                   // SIGKILL and wait; answer with evFenced
-	doFenceLater              // the same without an answer that anything waits for, but file effects do
-	doSeal                    // swap the word; answer with evSealed
-	doDrain                   // read the log to its end; answer with evDrained
-	doServe                   // we are primary: speak to requesters, go on
-	doAdoptPrimary            // after a switch: the old primary becomes our backup, its state is ours
-	doHandOver                // primary: finish, swap the word for the backup, become its backup
-	doRefuseSwitch            // err
-	doStopPartner             // tell the backup to leave and wait for it
-	doAskStop                 // ask the primary to stop the pair
-	doAckSynced               // tell the primary that we hold everything
-	doPublish                 // write the registry page, tell subscribers
-	doLeave                   // err: why; nil when planned
-)
 
 // step advances the machine by one event.
 func (r *roles) step(ev event) []effect {
@@ -157,7 +42,7 @@ func (r *roles) step(ev event) []effect {
 		r.role, r.epoch = Primary, ev.epoch
 		return append([]effect{{kind: doServe}}, r.restore(ev.at)...)
 	case evAdmitted:
-		r.role, r.epoch = Joining, ev.epoch
+		r.role, r.epoch, r.succeeds = Joining, ev.epoch, ev.succeeds
 		if r.stopping { // asked for while there was no primary to be asked: during a switch
 			return []effect{{kind: doAskStop}}
 		}
@@ -221,7 +106,7 @@ func (r *roles) stepBackup(ev event) []effect {
 		if r.proven {
 			out = append(out, effect{kind: doFenceLater})
 		}
-		r.taking = causeNone
+		r.taking, r.succeeds = causeNone, false // who is dead need not be replaced
 		if r.stopping {
 			return append(out, r.pendingStop()...)
 		}
@@ -240,6 +125,8 @@ func (r *roles) stepBackup(ev event) []effect {
 		return []effect{{kind: doRefuse, seat: ev.seat, err: ErrNotPrimary}}
 	case evSwitch:
 		return []effect{{kind: doRefuseSwitch, err: ErrNotPrimary}}
+	case evUpgrade:
+		return []effect{{kind: doRefuseUpgrade, err: ErrNotPrimary}}
 	}
 	return nil
 }
@@ -255,7 +142,15 @@ func (r *roles) stepPrimary(ev event) []effect {
 		}
 		r.partner, r.since = synced, ev.at
 		r.budget.healthy(ev.at)
-		return []effect{{kind: doPublish}}
+		if r.successor == taken {
+			r.successor = noSuccessor
+		}
+		out := []effect{{kind: doPublish}}
+		if r.succeeds && !r.closing {
+			r.succeeds = false
+			return append(out, r.call(ev.at)...)
+		}
+		return out
 	case evSpawnFailed:
 		if r.partner != starting {
 			return nil
@@ -272,14 +167,32 @@ func (r *roles) stepPrimary(ev event) []effect {
 		if !ev.won { // it took over: we are the past
 			return r.leave(ErrDeposed)
 		}
-		r.closing = false
+		r.closing, r.succeeds = false, false
 		out := []effect{{kind: doDropPartner}}
+		failed := r.successor == taken
+		if failed {
+			r.successor = noSuccessor
+		}
 		if heir := r.heir; heir != nil {
 			r.heir = nil
 			return append(out, r.admit(*heir)...)
 		}
+		if failed { // the fault of the other program: a backup of our own is not to wait for it
+			r.partner, r.byHand, r.since, r.retryAt = alone, false, ev.at, ev.at
+			return append(out, r.restore(ev.at)...)
+		}
 		return append(out, r.lost(ev)...)
+	case evUpgrade:
+		return r.upgrade(ev)
+	case evSuccessorLost:
+		if r.successor == called {
+			r.successor = noSuccessor
+			return []effect{{kind: doPublish}}
+		}
 	case evSwitch:
+		if r.successor != noSuccessor {
+			return []effect{{kind: doRefuseSwitch, err: ErrUpgrading}}
+		}
 		if r.partner != synced || r.closing || r.stopping {
 			return []effect{{kind: doRefuseSwitch, err: ErrNotSynchronised}}
 		}
@@ -296,10 +209,13 @@ func (r *roles) join(ev event) []effect {
 	if r.stopping {
 		return []effect{{kind: doRefuse, seat: ev.seat, err: ErrStopping}}
 	}
+	if ev.chosen && r.successor != called {
+		return []effect{{kind: doRefuse, seat: ev.seat, err: ErrThirdMember}}
+	}
 	if r.partner != filling && r.partner != synced {
 		return r.admit(ev)
 	}
-	if r.heir != nil || !r.closing && (r.byHand || !ev.hand) {
+	if r.heir != nil || !r.closing && !ev.chosen && (r.byHand || !ev.hand) {
 		return []effect{{kind: doRefuse, seat: ev.seat, err: ErrThirdMember}}
 	}
 	// One started by hand takes the place of a backup that we started: so the same command in a second terminal, or
@@ -320,7 +236,29 @@ func (r *roles) closeLog() []effect {
 
 func (r *roles) admit(ev event) []effect {
 	r.partner, r.byHand, r.since = filling, ev.hand, ev.at
-	return []effect{{kind: doAdmit, seat: ev.seat}, {kind: doPublish}}
+	if ev.chosen {
+		r.successor = taken
+	}
+	return []effect{{kind: doAdmit, seat: ev.seat, chosen: ev.chosen}, {kind: doPublish}}
+}
+
+// upgrade decides on the wish for a successor. A pair that is not protected has other worries.
+func (r *roles) upgrade(ev event) []effect {
+	refuse := func(err error) []effect { return []effect{{kind: doRefuseUpgrade, err: err}} }
+	switch {
+	case r.stopping:
+		return refuse(ErrStopping)
+	case r.successor != noSuccessor:
+		return refuse(ErrUpgrading)
+	case r.partner != synced || r.closing:
+		return refuse(ErrNotSynchronised)
+	}
+	return r.call(ev.at)
+}
+
+func (r *roles) call(now time.Duration) []effect {
+	r.successor, r.calledAt = called, now
+	return []effect{{kind: doCall}}
 }
 
 // lost notes that there is no backup any more and plans the next one.
@@ -342,6 +280,9 @@ func (r *roles) restore(now time.Duration) []effect {
 
 func (r *roles) tick(now time.Duration) []effect {
 	switch {
+	case r.successor == called && now-r.calledAt > r.joinBy:
+		r.successor = noSuccessor
+		return []effect{{kind: doDropSuccessor}}
 	case r.partner == starting && now-r.since > r.joinBy:
 		return append([]effect{{kind: doDropPartner}}, r.lost(event{at: now, cause: causeFailed})...)
 	case r.partner == alone && r.spawning && !r.stopping && now >= r.retryAt:
@@ -372,5 +313,8 @@ func (r *roles) pendingStop() []effect {
 
 func (r *roles) leave(err error) []effect {
 	r.role = Gone
+	if r.successor == called {
+		return []effect{{kind: doDropSuccessor}, {kind: doLeave, err: err}}
+	}
 	return []effect{{kind: doLeave, err: err}}
 }

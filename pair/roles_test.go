@@ -215,7 +215,7 @@ func TestAStopReachesBothMembersWhoeverIsAsked(t *testing.T) {
 
 func TestWhoIsGoneDoesNothingAnyMore(t *testing.T) {
 	t.Parallel()
-	for k := evFounded; k <= evTick; k++ {
+	for k := evFounded; k <= evSuccessorLost; k++ {
 		r := roles{role: Gone, spawning: true}
 		require.Empty(t, r.step(event{kind: k, won: true, proof: true, hand: true, at: time.Hour}), "event %d", k)
 		require.Equal(t, Gone, r.role)

@@ -18,14 +18,22 @@ func (s *sim) live(p *simProc) bool {
 		s.deliver(p, -1)
 		return true
 	}
+	if q := p.successor; q != nil && !q.lives() && p.r.successor == called {
+		p.successor = nil
+		s.post(p, event{kind: evSuccessorLost})
+		return true
+	}
 	switch l := p.log; {
 	case p.joining:
 		p.joining = false
 		if to := p.parent; to == nil || !to.lives() || to.r.role != Primary {
 			s.leave(p, ErrNotRunning)
 		} else {
-			s.post(to, event{kind: evJoin, seat: p.id})
+			s.post(to, event{kind: evJoin, seat: p.id, chosen: to.successor == p})
 		}
+		return true
+	case p.parent != nil && !p.parent.lives() && p.log == nil && !p.whole: // it had asked, and sees the end of the connection
+		s.leave(p, ErrNotRunning)
 		return true
 	case p.between != nil && p.refused:
 		s.leave(p, ErrDropped)
@@ -79,7 +87,7 @@ func (s *sim) follow(p *simProc, l *simLog) bool {
 // chaos lets one thing happen, fault or not.
 func (s *sim) chaos() {
 	p := rapid.SampledFrom(s.procs).Draw(s.t, "process")
-	what := rapid.IntRange(0, 19).Draw(s.t, "what")
+	what := rapid.IntRange(0, 21).Draw(s.t, "what")
 	switch what {
 	case 0:
 		s.kill(p)
@@ -108,8 +116,7 @@ func (s *sim) chaos() {
 		}
 	case 8: // the same command in another terminal
 		if len(s.procs) < 40 && p.lives() && p.r.role == Primary {
-			q := s.newProc()
-			s.post(p, event{kind: evJoin, seat: q.id, hand: true})
+			s.byHand(p)
 		}
 	case 9:
 		s.now += 100 * time.Millisecond
@@ -121,10 +128,29 @@ func (s *sim) chaos() {
 		if p.lives() && !p.hung {
 			s.commit(p)
 		}
+	case 14:
+		s.upgrade(p)
 	default:
 		s.live(p)
 	}
 	s.check()
+}
+
+// byHand starts a process that asks p.
+func (s *sim) byHand(p *simProc) {
+	q := s.newProc()
+	q.parent = p
+	s.post(p, event{kind: evJoin, seat: q.id, hand: true})
+}
+
+// upgrade asks a process for a newer program than any that there is.
+func (s *sim) upgrade(p *simProc) {
+	if p.asked == 0 {
+		for _, q := range s.procs {
+			p.asked = max(p.asked, q.program+1)
+		}
+	}
+	s.post(p, event{kind: evUpgrade})
 }
 
 // settle lets everything happen that is still to happen without any fault, in turn.

@@ -77,7 +77,7 @@ func (s *sim) oneFault() {
 	if rapid.Bool().Draw(s.t, "the backup") {
 		hit = b
 	}
-	switch rapid.IntRange(0, 5).Draw(s.t, "fault") {
+	switch rapid.IntRange(0, 6).Draw(s.t, "fault") {
 	case 0:
 		s.kill(hit)
 	case 1:
@@ -89,7 +89,9 @@ func (s *sim) oneFault() {
 	case 4:
 		s.post(p, event{kind: evSwitch})
 	case 5:
-		s.post(p, event{kind: evJoin, seat: s.newProc().id, hand: true})
+		s.byHand(p)
+	case 6:
+		s.upgrade(p)
 	}
 }
 
@@ -108,4 +110,65 @@ func TestASwitchMayBeInterruptedAnywhere(t *testing.T) {
 		s.settle()
 		s.mustBeProtected()
 	})
+}
+
+func TestAnUpgradeThatNothingDisturbsReplacesBothHalvesWhoeverStartedThem(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s := newSim(t)
+		s.settle()
+		if rapid.Bool().Draw(t, "the backup was started by hand") {
+			s.byHand(s.primary())
+			s.settle()
+		}
+		for version := range rapid.IntRange(1, 3).Draw(t, "upgrades") {
+			s.upgrade(s.primary())
+			s.upgrade(s.primary()) // a second one is refused
+			for range rapid.IntRange(0, 20).Draw(t, "steps") {
+				s.commit(rapid.SampledFrom(s.procs).Draw(t, "commits"))
+				s.live(rapid.SampledFrom(s.procs).Draw(t, "lives"))
+				if rapid.IntRange(0, 9).Draw(t, "somebody asks for a switch") == 0 && s.primary() != nil && s.primary().r.successor != noSuccessor {
+					s.post(s.primary(), event{kind: evSwitch}) // and is refused
+				}
+			}
+			s.settle()
+			s.mustBeProtected()
+			p := s.primary()
+			if p.program != version+1 || p.log.reader.program != version+1 {
+				s.fail("upgraded to program %d, and the primary runs %d, the backup %d", version+1, p.program, p.log.reader.program)
+			}
+		}
+	})
+}
+
+// Whoever dies while the pair is protected, at whatever step of an upgrade: it goes on, as one program or the other.
+func TestAnUpgradeMayBeInterruptedAnywhere(t *testing.T) {
+	t.Parallel()
+	unprotected, old, fresh := 0, 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		s := newSim(t)
+		s.settle()
+		s.upgrade(s.primary())
+		for range rapid.IntRange(0, 40).Draw(t, "steps") {
+			s.live(rapid.SampledFrom(s.procs).Draw(t, "lives"))
+			s.commit(rapid.SampledFrom(s.procs).Draw(t, "commits"))
+		}
+		victim := rapid.SampledFrom(s.procs).Draw(t, "victim")
+		if l := victim.log; victim.r.role == Primary && (l == nil || !l.whole || l.word != wordLive) {
+			unprotected++ // the last one that holds the state: not promised
+			return
+		}
+		s.kill(victim)
+		s.settle()
+		s.mustBeProtected()
+		if s.primary().program == 0 {
+			old++
+		} else {
+			fresh++
+		}
+		if p := s.primary(); p.program < p.log.reader.program {
+			s.fail("the backup has a newer program than the primary, and nobody goes on with the upgrade")
+		}
+	})
+	t.Logf("%d ended with the old program, %d with the new one, %d began unprotected", old, fresh, unprotected)
 }

@@ -57,7 +57,11 @@ type simProc struct {
 	parent     *simProc
 	child      *simProc // started and not joined yet
 	joining    bool
-	state      int // commits it holds
+	program    int      // which version
+	successor  *simProc // called, or being filled
+	switches   bool     // to the successor, when it holds everything
+	asked      int      // to be upgraded to this program; 0: not asked
+	state      int      // commits it holds
 	whole      bool
 	serving    bool
 	dead, hung bool
@@ -127,6 +131,12 @@ func (s *sim) deliver(p *simProc, dieAfter int) {
 		s.perform(p, e)
 		s.check()
 	}
+	if ev.kind == evSynced && p.successor != nil && p.log != nil && p.log.reader == p.successor && p.r.partner == synced {
+		p.successor = nil
+		if p.switches { // at once: no other event comes between
+			p.todo = append([]event{{kind: evSwitch}}, p.todo...)
+		}
+	}
 	s.check()
 }
 
@@ -152,9 +162,9 @@ func (s *sim) perform(p *simProc, e effect) {
 	case doSpawn:
 		s.spawns++
 		p.child = s.newProc()
-		p.child.parent, p.child.joining = p, true
+		p.child.parent, p.child.joining, p.child.program = p, true, p.program
 	case doAdmit:
-		s.admit(p, s.procs[e.seat])
+		s.admit(p, s.procs[e.seat], e.chosen)
 	case doRefuse:
 		s.leave(s.procs[e.seat], e.err)
 	case doCloseLog:
@@ -208,10 +218,29 @@ func (s *sim) perform(p *simProc, e effect) {
 		}
 	case doLeave:
 		s.leave(p, e.err)
+	case doCall:
+		s.call(p)
+	case doRefuseUpgrade:
+		p.asked = 0
+	case doDropSuccessor:
+		if q := p.successor; q != nil {
+			q.dead = true
+		}
+		p.successor = nil
 	}
 }
 
-func (s *sim) admit(p, joiner *simProc) {
+// call starts a successor: of the program that was asked for, or, to replace the other half, of p's own.
+func (s *sim) call(p *simProc) {
+	q := s.newProc()
+	q.parent, q.joining, q.program = p, true, p.program
+	if p.switches = p.asked != 0; p.switches {
+		q.program, p.asked = p.asked, 0
+	}
+	p.successor = q
+}
+
+func (s *sim) admit(p, joiner *simProc, chosen bool) {
 	if !joiner.lives() {
 		s.post(p, event{kind: evPartnerLost})
 		return
@@ -224,7 +253,7 @@ func (s *sim) admit(p, joiner *simProc) {
 	if p.child == joiner {
 		p.child = nil
 	}
-	s.post(joiner, event{kind: evAdmitted, epoch: l.epoch})
+	s.post(joiner, event{kind: evAdmitted, epoch: l.epoch, succeeds: chosen && p.switches})
 }
 
 func (s *sim) drop(p *simProc) {
@@ -238,6 +267,9 @@ func (s *sim) drop(p *simProc) {
 		return
 	}
 	l.dropped = true
+	if p.successor == l.reader {
+		p.successor = nil
+	}
 	if !l.reader.stubborn {
 		l.reader.dead = true
 	}

@@ -124,6 +124,9 @@ func (m *member) close() {
 	stopped := m.left && m.gone == nil && m.serving
 	m.mail.setWake(nil)
 	if l := m.link; l != nil && l.beacon != nil && !stopped {
+		if m.gone != nil && m.logs != nil {
+			m.logs.flush() // whoever takes over kills this process at once, and it is to be known why
+		}
 		l.beacon.Announce() // this process may live on, but not as a member
 	}
 	for _, l := range []*link{m.link, m.between} {
@@ -138,6 +141,7 @@ func (m *member) close() {
 		_ = unix.Close(fd)
 	}
 	m.releaseSignals()
+	m.abandonSuccessor()
 	m.helpers.Wait()
 	for _, f := range m.mail.take() {
 		f()

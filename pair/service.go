@@ -1,6 +1,7 @@
 package pair
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,7 @@ type Service struct {
 
 	origins   []*origin
 	streaming streaming
+	files     []*File
 }
 
 // method is a name and what runs under it: a function that appends the encoding of its reply to dst.
@@ -106,7 +108,7 @@ func Queue[V any](s *Service, name string) *tracked.Queue[V] {
 // (ErrThirdMember, ErrDropped, ErrDeposed, ErrNotSynchronised, or a system's error).
 func (s *Service) Run(ctx context.Context) error {
 	s.store.Freeze()
-	if err := s.checkStreams(); err != nil {
+	if err := cmp.Or(s.checkStreams(), s.checkFiles()); err != nil {
 		return fmt.Errorf("cannot run %q: %w", s.name, err)
 	}
 	m, err := enter(ctx, s.name, s.cfg, s.bind)
@@ -167,7 +169,7 @@ func (s *Service) run(r *requestRecord) (code int64) {
 		err = s.fits(h, out)
 	}
 	if err != nil {
-		s.store.Rollback()
+		s.rollback()
 		return s.failed(h, err)
 	}
 	s.out = out
@@ -204,6 +206,7 @@ const recordSlack = 512
 // way takes milliseconds (perf.md §1.4).
 func (s *Service) invoke(h *method, r *requestRecord) (out []byte, err error) {
 	c := &s.call
+	c.number++
 	c.hangup = false
 	if h == nil {
 		return nil, fmt.Errorf("no handler for %q: %w", r.method, receive.ErrNoMethod)
@@ -234,7 +237,7 @@ func (s *Service) ship(r *requestRecord, code int64) {
 		return
 	}
 	m.beat()
-	if s.cfg.Mode == PrimaryComputes || m.fill.on {
+	if m.fill.on || !s.bothCompute() {
 		rec := commitRecord{opener: r.opener, id: r.id, low: r.low, code: code, reply: s.out}
 		if isStream(r.opener) {
 			rec.code = streamCode(s.call.hangup)
@@ -294,13 +297,11 @@ func (m *member) wall() int64 { return m.clock.wall + int64(m.now) }
 
 // startFill begins to bring a new backup to the present state.
 func (s *Service) startFill() error {
-	schema := s.store.Schema()
-	if b := s.m.reserve(kindSchema, len(schema)); b != nil {
-		copy(b, schema)
-	}
+	s.writeSchema()
 	s.store.TrackDirty(false)
 	s.store.StartWalk()
 	s.fillStreams()
+	s.passFiles()
 	return nil
 }
 
@@ -330,10 +331,16 @@ func (s *Service) stopFill() {
 }
 
 func (s *Service) filled(on bool) {
+	if on && !s.m.serving {
+		if err := s.followFiles(); err != nil {
+			s.m.leave(err)
+		}
+	}
+	on = on && s.bothCompute()
 	s.replay.reset()
 	s.replay.on = on && s.cfg.Mode == BackupLazy
 	s.store.TrackDirty(s.replay.on && s.m.serving)
-	s.store.Mute(on && s.cfg.Mode != PrimaryComputes) // the other member makes the changes itself
+	s.store.Mute(on) // the other member makes the changes itself
 }
 
 func (s *Service) reset() {
@@ -349,7 +356,7 @@ func (s *Service) apply(kind recordKind, b []byte) error {
 	}
 	switch kind {
 	case kindSchema:
-		return s.store.Bind(b)
+		return s.applySchema(b)
 	case kindChunk:
 		return s.store.ApplyChunk(b)
 	case kindCommit:
@@ -375,7 +382,7 @@ func (s *Service) applyCommit(b []byte) error {
 		return err
 	}
 	s.save(&r)
-	return nil
+	return s.followFiles()
 }
 
 // applyRequest runs on the backup what the primary has run.
@@ -408,7 +415,9 @@ func (s *Service) promote(bool) (complete bool, err error) {
 	if err := s.replay.all(s); err != nil {
 		return false, err
 	}
+	s.lead()
 	s.armTimers()
+	s.promoteFiles()
 	return true, s.promoteStreams()
 }
 

@@ -3,6 +3,7 @@ package pair
 import (
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ type statusBoard struct {
 	m    *member
 	mu   sync.Mutex
 	next *registry.Page // to be published
+	then []func()       // to be called when that has been done
 	wake chan struct{}
 	done chan struct{}
 
@@ -40,17 +42,27 @@ func (b *statusBoard) run() {
 	defer close(b.done)
 	for range b.wake {
 		b.mu.Lock()
-		p := b.next
-		b.next = nil
+		p, then := b.next, b.then
+		b.next, b.then = nil, nil
 		b.mu.Unlock()
-		if p == nil {
-			continue
+		if p != nil {
+			b.inherit(p)
+			if err := b.m.dir.Publish(*p); err != nil {
+				b.m.log.Error("cannot publish the status", "cause", err)
+			}
 		}
-		b.inherit(p)
-		if err := b.m.dir.Publish(*p); err != nil {
-			b.m.log.Error("cannot publish the status", "cause", err)
+		for _, f := range then {
+			f()
 		}
 	}
+}
+
+// after calls f when what is to be published now has been, or could not be.
+func (b *statusBoard) after(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.then = append(b.then, f)
+	b.nudge()
 }
 
 // inherit keeps what the page says of the last takeover when this member did not make it: it became primary by a switch.
@@ -157,12 +169,13 @@ func (m *member) publish() {
 	} else if m.unprotected.IsZero() {
 		m.unprotected = time.Now()
 	}
-	p := registry.Page{Program: program(), Mode: m.cfg.Mode.String(), Instance: m.instanceString(), Epoch: r.epoch,
-		Primary: &registry.Member{PID: m.self.PID, Start: m.self.Start, Since: m.since, Synchronised: true},
+	p := registry.Page{Program: programPath(), Upgrade: m.upgrades.path(), Mode: m.cfg.Mode.String(), Instance: m.instanceString(), Epoch: r.epoch,
+		Primary: &registry.Member{PID: m.self.PID, Start: m.self.Start, Since: m.since, Synchronised: true, Program: programPath()},
 		Notice:  m.notices(), Takeovers: m.counts.takeovers, Switches: m.counts.switches, Requests: m.requests}
 	_, p.Listen, _ = m.app.listeners()
 	if l := m.link; l != nil && (r.partner == filling || r.partner == synced) {
-		p.Backup = &registry.Member{PID: l.peerID.PID, Start: l.peerID.Start, Since: l.since, Synchronised: r.partner == synced, Spawned: l.spawned}
+		p.Backup = &registry.Member{PID: l.peerID.PID, Start: l.peerID.Start, Since: l.since, Synchronised: r.partner == synced, Spawned: l.spawned,
+			Program: l.other.path, Differs: !m.alike()}
 	}
 	if !m.unprotected.IsZero() {
 		at := m.unprotected
@@ -187,10 +200,22 @@ func (t *takeover) page(epoch uint32) *registry.Takeover {
 		FirstReplyUS: t.firstReply.Microseconds(), RestoredUS: t.restored.Microseconds(), Records: t.records}
 }
 
-func program() string {
+// programPath is the path of the file that this process runs, as the status shows it.
+func programPath() string {
 	p, err := os.Executable()
 	if err != nil {
-		return os.Args[0]
+		p = os.Args[0]
 	}
-	return p
+	return shown(p)
+}
+
+// shownMost bounds the paths on the page, which has room for several of this length, and not for one of the longest.
+const shownMost = 512
+
+// shown returns the end of a path, which tells more than its beginning.
+func shown(path string) string {
+	if len(path) <= shownMost {
+		return path
+	}
+	return "…" + strings.ToValidUTF8(path[len(path)-shownMost:], "")
 }

@@ -17,7 +17,7 @@ type stream struct {
 	addr   string // of the listener, as the program names it
 	in     uint64 // bytes accounted for: those of the requests handled, and held
 	held   []byte // the beginning of a request, the last bytes of in
-	said   bool   // Interim was asked about held
+	said   bool   // Interim had something to say about held
 	out    uint64 // bytes of all replies
 	tail   []byte // the last of them: what may not be written yet
 	last   bool   // hang up when everything is written
@@ -64,7 +64,7 @@ func (s *stream) handled(in uint64, reply []byte, last bool) {
 
 // holds takes note of more bytes of a request that is not complete, up to position in, and what was said to it.
 func (s *stream) holds(in uint64, part, interim []byte) {
-	s.in, s.held, s.said = in, append(s.held, part...), true
+	s.in, s.held, s.said = in, append(s.held, part...), s.said || len(interim) > 0
 	s.plan(interim)
 }
 
@@ -114,7 +114,7 @@ func (s *stream) recover(read, written uint64) (discard int, err error) {
 // Flags of a stream's record.
 const (
 	streamLast  = 1 << iota // hang up after this reply
-	streamSaid              // Interim was asked about what is held
+	streamSaid              // Interim had something to say about what is held
 	streamMore              // goes on where the record before stopped
 	streamNames = 8         // from this bit on: the length of the two addresses
 )

@@ -86,7 +86,7 @@ func listenToLines(svc *pair.Service, made interface {
 			closed.Add(1)
 			return nil
 		},
-		MaxRequest: 200 << 10,
+		MaxRequest: min(200<<10, number(envLog, 1<<20)/8),
 	})
 }
 

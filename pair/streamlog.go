@@ -257,4 +257,7 @@ func (s *Service) demoteStreams() {
 	s.streaming.unsure, s.streaming.unfilled, s.streaming.unpassed, s.streaming.parked = nil, nil, nil, nil
 }
 
-func (s *Service) close() { s.closeOrigins() }
+func (s *Service) close() {
+	s.closeOrigins()
+	s.closeFiles()
+}

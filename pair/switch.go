@@ -85,7 +85,7 @@ func (m *member) adopted(old *link, b []byte, fds []int) {
 		m.leave(err)
 		return
 	}
-	l.sock, l.peer, l.peerID = old.sock, old.peer, old.peerID
+	l.sock, l.peer, l.peerID, l.other = old.sock, old.peer, old.peerID, old.other
 	old.sock, old.peer = -1, nil
 	l.openThreads(admit.TIDs)
 	if err := l.watchPeer(l.page.primary.Ring); err != nil {
@@ -174,7 +174,7 @@ func (m *member) adopt() {
 	m.link = nil
 	l, err := m.newLog()
 	if err == nil {
-		l.sock, l.peer, l.peerID = old.sock, old.peer, old.peerID
+		l.sock, l.peer, l.peerID, l.other = old.sock, old.peer, old.peerID, old.other
 		err = m.sendLog(l, wire.KindLog)
 	}
 	if err != nil {

@@ -56,14 +56,18 @@ func play(name string, programs Programs) int {
 	return 0
 }
 
+// lookMilliseconds is how often a member looks whether its test is still there, besides being told.
+const lookMilliseconds = 200
+
 // dieWithTheTest ends this process when nobody holds the other end of its stderr any more: the test was killed, and its
 // members must not outlive it. All members have that pipe, whoever started them.
 func dieWithTheTest() {
 	fds := []unix.PollFd{{Fd: 2}} // no event is asked for; POLLERR comes unasked
 	for {
-		if _, err := unix.Poll(fds, -1); err == nil {
+		// Not for ever: an upgrade puts another pipe behind this descriptor, and a poll that sleeps does not notice.
+		if n, err := unix.Poll(fds, lookMilliseconds); n > 0 && err == nil {
 			_ = unix.Kill(os.Getpid(), unix.SIGKILL)
-		} else if err != unix.EINTR {
+		} else if err != nil && err != unix.EINTR {
 			return
 		}
 	}

@@ -1,4 +1,4 @@
-// Command pairmon shows and commands the pairs of this host, and demonstrates what a pair is.
+// Command pairmon shows, commands and upgrades the pairs of this host, and demonstrates what a pair is.
 //
 // Invariant: it asks nobody for what it shows (a pair that hangs is shown as it is), and it ends with status 0 only if what
 // was asked for is true: a demo in which a request was lost or made twice fails.

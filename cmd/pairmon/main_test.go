@@ -110,6 +110,11 @@ func TestWrongArgumentsSayWhatIsWrong(t *testing.T) {
 		{[]string{"status", "bank"}, "no such pair", exitFailed},
 		{[]string{"switch", "bank"}, "cannot switch bank: no such pair is running", exitFailed},
 		{[]string{"stop", "bank"}, "cannot stop bank: no such pair is running", exitFailed},
+		{[]string{"upgrade", "bank"}, "upgrade wants the NAME of a pair and the path of a BINARY", exitUsage},
+		{[]string{"upgrade", "bank", "x", "y"}, `not "bank x y"`, exitUsage},
+		{[]string{"upgrade", "bank", "x", "--within", "0s"}, "--within 0s: want more", exitUsage},
+		{[]string{"upgrade", "bank", "/bin/true"}, "cannot upgrade bank to /bin/true: no such pair is running", exitFailed},
+		{[]string{"upgrade", "../etc", "/bin/true"}, "not a pair's name", exitFailed},
 		{[]string{bankMemberVerb, w.tmp, "me"}, `"me" is no process`, exitUsage},
 	} {
 		out, errs, status := w.pairmon(t, c.args...)

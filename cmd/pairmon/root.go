@@ -45,7 +45,7 @@ func newRoot() *cobra.Command {
 	cmd.PersistentFlags().StringVar(&g.dir, "dir", "", "run directory (default: $TANDEM_DIR, or as the pairs choose it)")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	cmd.CompletionOptions.DisableDefaultCmd = true
-	cmd.AddCommand(newDemo(g), newStatus(g), newSwitch(g), newStop(g), newBankMember())
+	cmd.AddCommand(newDemo(g), newStatus(g), newSwitch(g), newUpgrade(g), newStop(g), newBankMember())
 	return cmd
 }
 

@@ -31,11 +31,28 @@ func (s *surveyed) writeTable(w io.Writer, now time.Time) error {
 		return err
 	}
 	for i := range s.Pairs {
-		if last := s.Pairs[i].LastTakeover; last != nil {
-			fmt.Fprintf(w, "\n%s: %s\n", s.Pairs[i].Name, takeoverText(last, now))
+		p := &s.Pairs[i]
+		if last := p.LastTakeover; last != nil {
+			fmt.Fprintf(w, "\n%s: %s\n", p.Name, takeoverText(last, now))
+		}
+		if text := p.programText(); text != "" {
+			fmt.Fprintf(w, "\n%s: %s\n", p.Name, text)
 		}
 	}
 	return nil
+}
+
+// programText tells of two programs in one pair, and of one that is about to replace another.
+func (p *pairStatus) programText() string {
+	switch {
+	case p.Primary == nil || !p.Primary.Alive:
+		return ""
+	case p.Upgrade != "":
+		return "is being upgraded to " + p.Upgrade
+	case p.Backup != nil && p.Backup.Alive && p.Backup.Differs:
+		return fmt.Sprintf("the backup runs %s, the primary %s, or in another mode; an upgrade makes them equal", p.Backup.Program, p.Primary.Program)
+	}
+	return ""
 }
 
 func (p *pairStatus) stateText(now time.Time) string {

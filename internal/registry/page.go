@@ -16,6 +16,9 @@ type Page struct {
 	Primary *Member `msgpack:"primary" json:"primary"` // nil: none
 	Backup  *Member `msgpack:"backup" json:"backup"`   // nil: none
 
+	// Upgrade is the path of the program by which the members are being replaced; empty: they are not.
+	Upgrade string `msgpack:"upgrade" json:"upgrade"`
+
 	Listen []string `msgpack:"listen" json:"listen"` // addresses at which clients that know nothing of pairs are served
 
 	// UnprotectedSince is when the pair lost its last synchronised backup, or started without one; nil: it has one.
@@ -40,6 +43,8 @@ type Member struct {
 	Since        time.Time `msgpack:"since" json:"since"`               // in this role
 	Synchronised bool      `msgpack:"synchronised" json:"synchronised"` // a backup: holds all state. Only such a one may take over
 	Spawned      bool      `msgpack:"spawned" json:"spawned"`           // started by the other member, not by a user
+	Program      string    `msgpack:"program" json:"program"`           // path of its executable
+	Differs      bool      `msgpack:"differs" json:"differs"`           // a backup: runs another program than the primary, or in another mode
 }
 
 // Takeover is the record of an unplanned change of roles. Times of phases are in microseconds since the death was

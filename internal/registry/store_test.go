@@ -21,9 +21,10 @@ import (
 func fullPage() Page {
 	since := time.Date(2031, 2, 3, 4, 5, 6, 789, time.UTC)
 	return Page{
-		Program: "/usr/bin/bank", Mode: "primary computes", Instance: "c0ffee", Epoch: 7,
+		Program: "/usr/bin/bank", Mode: "primary computes", Instance: "c0ffee", Epoch: 7, Upgrade: "/usr/bin/bank-2",
+		Listen:           []string{"127.0.0.1:7000"},
 		Primary:          &Member{PID: 41, Start: math.MaxUint64, Since: since},
-		Backup:           &Member{PID: 42, Start: 2, Since: since, Synchronised: true, Spawned: true},
+		Backup:           &Member{PID: 42, Start: 2, Since: since, Synchronised: true, Spawned: true, Program: "/usr/bin/bank", Differs: true},
 		UnprotectedSince: &since,
 		Notice:           []string{"robust futex", "end of file"},
 		Takeovers:        5, Switches: 1,
@@ -59,8 +60,9 @@ func TestTheJSONOfAPageKeepsItsNames(t *testing.T) {
 	require.NoError(t, err)
 	require.JSONEq(t, `{
 		"version": 0, "name": "", "program": "/usr/bin/bank", "mode": "primary computes", "instance": "c0ffee", "epoch": 7,
-		"primary": {"pid": 41, "start": 18446744073709551615, "since": "2031-02-03T04:05:06.000000789Z", "synchronised": false, "spawned": false},
-		"backup": {"pid": 42, "start": 2, "since": "2031-02-03T04:05:06.000000789Z", "synchronised": true, "spawned": true},
+		"primary": {"pid": 41, "start": 18446744073709551615, "since": "2031-02-03T04:05:06.000000789Z", "synchronised": false, "spawned": false, "program": "", "differs": false},
+		"backup": {"pid": 42, "start": 2, "since": "2031-02-03T04:05:06.000000789Z", "synchronised": true, "spawned": true, "program": "/usr/bin/bank", "differs": true},
+		"upgrade": "/usr/bin/bank-2", "listen": ["127.0.0.1:7000"],
 		"unprotected_since": null, "notice": ["robust futex", "end of file"], "takeovers": 5, "switches": 1,
 		"last_takeover": {"epoch": 7, "cause": "killed", "evidence": "robust futex", "at": "2031-02-03T04:05:06.000000789Z",
 			"noticed_us": 1, "fenced_us": 2, "sealed_us": 3, "drained_us": 4, "serving_us": 5, "first_reply_us": 6,

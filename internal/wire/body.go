@@ -39,10 +39,17 @@ type Join struct {
 	Start    uint64 `msgpack:"start"`
 	Instance string `msgpack:"instance"` // that it was started for; empty: any
 	Spawned  bool   `msgpack:"spawned"`  // the primary started it; otherwise a user did
+	Build    string `msgpack:"build"`    // what it computes with: members that differ in it exchange changes, not requests
+	Program  string `msgpack:"program"`  // path of its executable, for people
+	Schema   []byte `msgpack:"schema"`   // of the state that it can hold; empty: it does not say
 }
 
 // Admit tells the backup what it joins. The descriptor of the log comes beside it.
 type Admit struct {
+	Version  int    `msgpack:"version"` // of the pair's own protocol, in which the two speak; 0: 1
+	Build    string `msgpack:"build"`   // what the primary computes with
+	Program  string `msgpack:"program"`
+	Succeed  bool   `msgpack:"succeed"` // an upgrade: the backup is to become the primary, and then to replace the other half
 	Instance string `msgpack:"instance"`
 	Epoch    uint32 `msgpack:"epoch"`
 	Seq      uint64 `msgpack:"seq"`   // of the last record before the log's first

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"reflect"
 	"runtime"
 	"testing"
 
@@ -34,8 +35,9 @@ func TestEveryBodyArrivesAsItWasSent(t *testing.T) {
 		Role: RoleRequester, Name: "bank", Depth: 64, Window: 32, Instance: "c0ffee", Opener: 1, Cookie: math.MaxUint64, PID: 4711, Start: 99,
 	}))
 	t.Run("welcome", roundTrip(Welcome{Instance: "c0ffee", Epoch: math.MaxUint32, Opener: 3, Cookie: 4, Depth: 5, PID: 6}))
-	t.Run("join", roundTrip(Join{Version: 1, PID: 2, Start: 3, Instance: "c0ffee", Spawned: true}))
-	t.Run("admit", roundTrip(Admit{Instance: "c0ffee", Epoch: 1, Seq: 2, PID: 3, Start: 4, TIDs: []int{5, 6}, Openers: 7}))
+	t.Run("join", roundTrip(Join{Version: 1, PID: 2, Start: 3, Instance: "c0ffee", Spawned: true, Build: "1:2", Program: "/bin/x", Schema: []byte("s")}))
+	t.Run("admit", roundTrip(Admit{Version: 8, Build: "1:2", Program: "/bin/x", Succeed: true, Instance: "c0ffee", Epoch: 1, Seq: 2, PID: 3, Start: 4,
+		TIDs: []int{5, 6}, Openers: 7}))
 	t.Run("joined", roundTrip(Joined{TIDs: []int{1, 2, 3}}))
 	t.Run("zero", roundTrip(Hello{}))
 }
@@ -49,6 +51,20 @@ func TestABodyOfANewerProgramIsUnderstood(t *testing.T) {
 	var h Hello
 	require.NoError(t, Unmarshal(b, &h))
 	require.Equal(t, Hello{Name: "bank"}, h)
+	for _, body := range []any{new(Welcome), new(Join), new(Admit), new(Joined)} {
+		require.NoError(t, Unmarshal(b, body), "broken promise: a field that is not known is passed over; %T", body)
+		require.Equal(t, reflect.New(reflect.TypeOf(body).Elem()).Interface(), body)
+	}
+}
+
+// What an older program does not say is the zero value.
+func TestABodyOfAnOlderProgramIsUnderstood(t *testing.T) {
+	t.Parallel()
+	b, err := msgpack.Marshal(map[string]any{"version": 1, "pid": 2, "start": 3, "instance": "c0ffee", "spawned": true})
+	require.NoError(t, err)
+	var j Join
+	require.NoError(t, Unmarshal(b, &j))
+	require.Equal(t, Join{Version: 1, PID: 2, Start: 3, Instance: "c0ffee", Spawned: true}, j)
 }
 
 // hostile bodies make lengths, depths and types that no honest sender makes.
