@@ -93,7 +93,16 @@ func stopPair(ctx context.Context, dir, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := command(ctx, dir, name, commandStop, "", nil); err != nil {
+	err = command(ctx, dir, name, commandStop, "", nil)
+	for asked := false; errors.Is(err, errRetry); asked = true { // the roles have just changed: the next one is asked
+		if err = sleep(ctx, joinPause); err != nil {
+			return err
+		}
+		if err = command(ctx, dir, name, commandStop, "", nil); asked && errors.Is(err, ErrNotRunning) {
+			err = nil // it had heard
+		}
+	}
+	if err != nil {
 		return err
 	}
 	d, err := registry.Open(root, name)
@@ -109,11 +118,19 @@ func stopPair(ctx context.Context, dir, name string) error {
 		if !errors.Is(err, registry.ErrHeld) {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(joinPause):
+		if err := sleep(ctx, joinPause); err != nil {
+			return err
 		}
+	}
+}
+
+// sleep waits, unless ctx ends before.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
 	}
 }
 

@@ -81,9 +81,9 @@ func TestARequestLargerThanEveryBufferIsHandledAcrossATakeover(t *testing.T) {
 	eachMode(t, func(t *testing.T, mode pair.Mode) {
 		p := start(t, "ledger", set(envMode, mode))
 		l := dialLines(t, p, 1)
-		blob := bytes.Repeat([]byte("0123456789abcdef"), 190<<10/16)
+		blob := bytes.Repeat([]byte("0123456789abcdef"), 120<<10/16)
 		l.write("blob %d\n", len(blob))
-		for i, part := range [][]byte{blob[:70<<10], blob[70<<10 : 150<<10], blob[150<<10:]} {
+		for i, part := range [][]byte{blob[:50<<10], blob[50<<10 : 100<<10], blob[100<<10:]} {
 			l.write("%s", part)
 			if i < 2 {
 				p.Kill(p.WaitProtected().Primary)

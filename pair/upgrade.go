@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/1fb4ed1c/tandem/internal/wire"
 )
@@ -61,10 +60,8 @@ func upgradePair(ctx context.Context, dir, name, binary string, told func(string
 			return err
 		}
 		told("the primary went away: the backup takes over")
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(joinPause):
+		if err := sleep(ctx, joinPause); err != nil {
+			return err
 		}
 	}
 }
