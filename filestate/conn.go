@@ -55,6 +55,8 @@ type link interface {
 var (
 	errPositions = errors.New("the connection is not where the state says")
 	errNoStream  = errors.New("neither TCP nor a unix stream")
+
+	errNotResumed = errors.New("its state was set, and Do has not gone on from there")
 )
 
 // OpenConn makes a Conn of a connected socket, of which nothing has been used up or sent. The socket belongs to it, also if there is
@@ -138,6 +140,9 @@ func (c *Conn) SetState(st ConnState) error {
 // Peek reads what follows what is used up, into buf, and leaves it there. ErrAgain: there is nothing; io.EOF: there will
 // be nothing more; ErrOver: the peer is gone.
 func (c *Conn) Peek(buf []byte) (n int, err error) {
+	if !c.sure {
+		return 0, connError("read", errNotResumed)
+	}
 	if n, err = c.link.peek(c.st.In, buf); err != nil && err != ErrAgain && err != io.EOF {
 		return 0, connError("read", err)
 	}

@@ -117,7 +117,7 @@ func TestAClientNoticesNothingOfTheKillsOfItsServer(t *testing.T) {
 
 			last := echoPoint{Conn: c.State()}
 			pause := rapid.IntRange(1, 80)
-			for seed := range 15 {
+			for seed := range 10 {
 				p := startPrimary(t, "echo")
 				require.NoError(t, p.checkpoint(last, c.FDs()...))
 				for range pause.Example(seed) {

@@ -16,6 +16,8 @@ var (
 	ErrDifferent = errors.New("another operation has this sync ID")
 	// ErrNotThis says that a state, or a descriptor, belongs to another file than the one it is given to.
 	ErrNotThis = errors.New("the state is of another file")
+	// ErrUnknown says that a state holds an operation that this version of the program does not know.
+	ErrUnknown = errors.New("unknown operation")
 	// ErrOver says that a connection is over: reset, timed out, or closed by both sides. Nothing can be said of how far
 	// it got, and nobody is there to whom it matters.
 	ErrOver = errors.New("the connection is over")

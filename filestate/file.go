@@ -224,10 +224,16 @@ func (f *File) State() FileState {
 }
 
 // SetState takes over what the other member has checkpointed. What is pending there may have been done, or half done: the
-// next thing must be Do, once that other member is known to be dead. ErrNotThis: the state is of another file.
+// next thing must be Do, once that other member is known to be dead. ErrNotThis: the state is of another file; ErrUnknown: it
+// has operations that this version of the program cannot do.
 func (f *File) SetState(st FileState) error {
 	if st.Dev != f.st.Dev || st.Ino != f.st.Ino || st.Depth != f.st.Depth {
 		return fmt.Errorf("cannot set the state of %s: %w", f.st.Path, ErrNotThis)
+	}
+	for i := range st.Pending {
+		if op := &st.Pending[i]; !op.known() {
+			return fmt.Errorf("cannot set the state of %s: %v of %d bytes at %d: %w", f.st.Path, op.Kind, len(op.Data), op.Off, ErrUnknown)
+		}
 	}
 	f.st = st
 	f.st.Pending = st.Pending[:len(st.Pending):len(st.Pending)]

@@ -231,7 +231,7 @@ func TestALogUnderKillsHasEveryLineOnceAndInOrder(t *testing.T) {
 			defer first.Close() // it holds what survives
 			last := logPoint{File: first.State()}
 			pause := rapid.IntRange(1, 60)
-			for seed := range 12 {
+			for seed := range 8 {
 				p := startPrimary(t, "log")
 				require.NoError(t, p.checkpoint(last, first.FDs()...))
 				for range pause.Example(seed) {

@@ -2,6 +2,7 @@ package filestate
 
 import (
 	"cmp"
+	"math"
 	"slices"
 )
 
@@ -25,6 +26,11 @@ type Op struct {
 	Data []byte `msgpack:"data,omitempty"`
 	From string `msgpack:"from,omitempty"`
 	Path string `msgpack:"path,omitempty"`
+}
+
+// known tells whether this version of the program can do op.
+func (op *Op) known() bool {
+	return op.Kind >= OpWrite && op.Kind <= OpSync && op.Off >= 0 && op.Off <= math.MaxInt64-int64(len(op.Data))
 }
 
 func (op *Op) end() int64 { return op.Off + int64(len(op.Data)) }
