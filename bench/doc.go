@@ -4,6 +4,10 @@
 //
 //	go run ./bench VERB [--json] [--quick] [--seed N] [--pprof DIR]
 //
+// One verb counts instead: survive has clients that know nothing of pairs use the examples while their primary is killed, and fails
+// if one of them notices.
+//
 // Each verb has a file of its own. Whatever takes part besides the measuring process itself is this program once more,
-// under a hidden verb (process_*.go), in a private run directory that goes with the run.
+// under a hidden verb (process_*.go), or, for survive, an example of this module or a client as it is installed. All of it
+// happens in a private run directory that goes with the run.
 package main

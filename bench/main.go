@@ -37,7 +37,7 @@ func command() *cobra.Command {
 	f.BoolVar(&o.Quick, "quick", false, "few and short rounds: shows that everything works, and little more")
 	f.Uint64Var(&o.Seed, "seed", 1, "of the order of rounds and the moments of faults")
 	f.StringVar(&o.Pprof, "pprof", "", "directory for processor profiles of every process")
-	root.AddCommand(checkpointCommand(o), serveCommand(o), takeoverCommand(o), processCommand())
+	root.AddCommand(checkpointCommand(o), serveCommand(o), takeoverCommand(o), surviveCommand(o), processCommand())
 	return root
 }
 

@@ -12,7 +12,7 @@ import (
 func processCommand() *cobra.Command {
 	c := &cobra.Command{Use: "process", Hidden: true}
 	profile := c.PersistentFlags().String("pprof", "", "")
-	c.AddCommand(serviceProcess(profile), drainProcess(), echoProcess(profile), bareProcess())
+	c.AddCommand(serviceProcess(profile), drainProcess(), echoProcess(profile), bareProcess(), appendingProcess(profile))
 	return c
 }
 

@@ -11,19 +11,20 @@ import (
 
 // report is what a verb has found out.
 type report struct {
-	Verb    string   `json:"verb"`
-	Machine machine  `json:"machine"`
-	Kernel  string   `json:"kernel"`
-	Go      string   `json:"go"`
-	Commit  string   `json:"commit"`
-	Options *options `json:"options"`
-	Plan    any      `json:"plan"`           // how much was measured
-	Stolen  float64  `json:"stolen_percent"` // of the processors' time, by the machine's own host, while it was
-	Load    float64  `json:"load_average"`   // at the end: what runs beside the run
-	Rows    []row    `json:"rows"`
-	Ratios  []ratio  `json:"ratios"`
-	Void    []string `json:"void"` // measurements that say nothing, and why
-	Notes   []string `json:"notes"`
+	Verb    string      `json:"verb"`
+	Machine machine     `json:"machine"`
+	Kernel  string      `json:"kernel"`
+	Go      string      `json:"go"`
+	Commit  string      `json:"commit"`
+	Options *options    `json:"options"`
+	Plan    any         `json:"plan"`           // how much was measured
+	Stolen  float64     `json:"stolen_percent"` // of the processors' time, by the machine's own host, while it was
+	Load    float64     `json:"load_average"`   // at the end: what runs beside the run
+	Rows    []row       `json:"rows"`
+	Ratios  []ratio     `json:"ratios"`
+	Results []*survived `json:"results,omitempty"` // of clients while the primary is killed
+	Void    []string    `json:"void"`              // measurements that say nothing, and why
+	Notes   []string    `json:"notes"`
 }
 
 type machine struct {
@@ -95,12 +96,10 @@ func (r *report) print(w io.Writer, asJSON bool) error {
 	}
 	fmt.Fprintf(w, "%s: %d x %s, %d MiB, Linux %s, %s, commit %s, seed %d\n%.1f%% of the processors' time stolen by the host, load average %.1f\n\n",
 		r.Verb, r.Machine.CPUs, r.Machine.CPU, r.Machine.MemoryMiB, r.Kernel, r.Go, r.Commit, r.Options.Seed, r.Stolen, r.Load)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "n\tmin\tp50\tp90\tp99\tmax\tunit\t  \b")
-	for _, x := range r.Rows {
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t  %s\n", x.N, short(x.Min), short(x.P50), short(x.P90), short(x.P99), short(x.Max), x.Unit, x.Name)
+	if err := r.printRows(w); err != nil {
+		return err
 	}
-	if err := t.Flush(); err != nil {
+	if err := printSurvived(w, r.Results); err != nil {
 		return err
 	}
 	fmt.Fprintln(w)
@@ -114,6 +113,18 @@ func (r *report) print(w io.Writer, asJSON bool) error {
 		fmt.Fprintln(w, "note:", n)
 	}
 	return nil
+}
+
+func (r *report) printRows(w io.Writer) error {
+	if len(r.Rows) == 0 {
+		return nil
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "n\tmin\tp50\tp90\tp99\tmax\tunit\t  \b")
+	for _, x := range r.Rows {
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t  %s\n", x.N, short(x.Min), short(x.P50), short(x.P90), short(x.P99), short(x.Max), x.Unit, x.Name)
+	}
+	return t.Flush()
 }
 
 func (x ratio) verdict() string {

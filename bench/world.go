@@ -32,6 +32,7 @@ type world struct {
 	mu    sync.Mutex // held while children are reaped, or looked for: a pid that is looked at is not recycled
 	chld  chan os.Signal
 	ended chan struct{}
+	exits map[int]chan unix.WaitStatus // where to tell how a child ended that somebody waits for
 }
 
 func newWorld(o *options) (*world, error) {
@@ -47,7 +48,7 @@ func newWorld(o *options) (*world, error) {
 		return nil, err
 	}
 	w := &world{o: o, rng: rand.New(rand.NewPCG(o.Seed, 0)), base: base, errs: errs,
-		chld: make(chan os.Signal, 1), ended: make(chan struct{})}
+		chld: make(chan os.Signal, 1), ended: make(chan struct{}), exits: map[int]chan unix.WaitStatus{}}
 	signal.Notify(w.chld, unix.SIGCHLD)
 	go w.reap()
 	return w, nil
@@ -61,8 +62,14 @@ func (w *world) reap() {
 	for range w.chld {
 		w.mu.Lock()
 		for {
-			if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); pid <= 0 && !errors.Is(err, unix.EINTR) {
+			var how unix.WaitStatus
+			pid, err := unix.Wait4(-1, &how, unix.WNOHANG, nil)
+			if pid <= 0 && !errors.Is(err, unix.EINTR) {
 				break
+			}
+			if exit := w.exits[pid]; exit != nil {
+				exit <- how
+				delete(w.exits, pid)
 			}
 		}
 		w.mu.Unlock()
@@ -122,12 +129,17 @@ func children() (pids []int) {
 // spawn starts this program under a hidden verb.
 func (w *world) spawn(files []*os.File, kind string, args ...string) (*proc.Process, error) {
 	args = append([]string{"bench", "process", kind, "--pprof", w.o.Pprof}, args...)
-	env := slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "TANDEM_") }) // the first one would count
-	child, err := proc.Spawn(proc.Spec{Args: args, Env: append(env, "TANDEM_DIR="+w.runDir()), Stderr: w.errs, Files: files})
+	child, err := proc.Spawn(proc.Spec{Args: args, Env: environment(w.runDir()), Stderr: w.errs, Files: files})
 	if err != nil {
 		return nil, err
 	}
 	return proc.Open(child.ID())
+}
+
+// environment is that of the processes that take part: with a run directory of ours.
+func environment(runDir string) []string {
+	env := slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "TANDEM_") }) // the first one would count
+	return append(env, "TANDEM_DIR="+runDir)
 }
 
 // spawnAndHear starts a process that says on its standard output when it is ready.
@@ -158,10 +170,14 @@ func ready(fd int) error {
 
 // awaitPage waits until what the registry says of a pair fulfils a condition.
 func (w *world) awaitPage(ctx context.Context, name string, every, within time.Duration, what string, ok func(*registry.Page) bool) (registry.Page, error) {
+	return awaitPage(ctx, w.runDir(), name, every, within, what, ok)
+}
+
+func awaitPage(ctx context.Context, runDir, name string, every, within time.Duration, what string, ok func(*registry.Page) bool) (registry.Page, error) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	for {
-		p, err := registry.Read(w.runDir(), name)
+		p, err := registry.Read(runDir, name)
 		if err == nil && ok(&p) {
 			return p, nil
 		}
