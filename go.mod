@@ -3,7 +3,6 @@ module github.com/1fb4ed1c/tandem
 go 1.26.0
 
 require (
-	github.com/BurntSushi/toml v1.6.0
 	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/anishathalye/porcupine v1.3.1
 	github.com/spf13/cobra v1.10.2

@@ -89,7 +89,10 @@ func (s *survival) compare(ctx context.Context, bin string, paired *redisServer,
 
 // requests is how many take so long, and at least what makes every connection work.
 func (s *survival) requests(rate float64, long time.Duration, depth int) int {
-	return max(int(rate*long.Seconds()), 20*depth*s.p.Connections)
+	if rate == 0 { // not known yet
+		return 20 * depth * s.p.Connections
+	}
+	return max(int(rate*long.Seconds()), 2*depth*s.p.Connections)
 }
 
 // round runs a test once against each server.

@@ -94,12 +94,12 @@ func stopPair(ctx context.Context, dir, name string) error {
 		return err
 	}
 	err = command(ctx, dir, name, commandStop, "", nil)
-	for asked := false; errors.Is(err, errRetry); asked = true { // the roles have just changed: the next one is asked
+	for errors.Is(err, errRetry) { // the roles have just changed: the next one is asked
 		if err = sleep(ctx, joinPause); err != nil {
 			return err
 		}
-		if err = command(ctx, dir, name, commandStop, "", nil); asked && errors.Is(err, ErrNotRunning) {
-			err = nil // it had heard
+		if err = command(ctx, dir, name, commandStop, "", nil); errors.Is(err, ErrNotRunning) {
+			err = nil // the one before had heard
 		}
 	}
 	if err != nil {
