@@ -18,7 +18,7 @@ import (
 const grammar = `
 PING [v]
 ECHO v
-SELECT {0|1|2|99|zz}
+SELECT {0|1|2|99|zz|9999999999}
 SET k v
 SET k v [NX|XX] [GET] [EX t|PX x|KEEPTTL|EX 0|PX abc|EXAT 1|KEEPTTL EX t]
 GET k

@@ -195,15 +195,11 @@ func (r *run) copyKey() {
 		case is(rest[0], "replace"):
 			replace = true
 		case is(rest[0], "db") && len(rest) > 1:
-			n, ok := r.integer(rest[1])
+			n, ok := r.dbNumber(rest[1])
 			if !ok {
 				return
 			}
-			if n < 0 || n >= keyspace.Databases {
-				r.fail(errDB)
-				return
-			}
-			to, rest = r.ks.DB(int(n)), rest[1:]
+			to, rest = r.ks.DB(n), rest[1:]
 		default:
 			r.fail(errSyntax)
 			return

@@ -41,16 +41,25 @@ func (r *run) ping() {
 func (r *run) echo() { r.sayBytes(r.args[1]) }
 
 func (r *run) selectDB() {
-	n, ok := r.integer(r.args[1])
-	if !ok {
-		return
+	if n, ok := r.dbNumber(r.args[1]); ok {
+		r.use(n)
+		r.sayOK()
 	}
-	if n < 0 || n >= keyspace.Databases {
+}
+
+// dbNumber reads the number of a database. It answers if that is none.
+func (r *run) dbNumber(arg []byte) (number int, ok bool) {
+	n, ok := r.integer(arg)
+	switch {
+	case !ok:
+	case n != int64(int32(n)):
+		r.fail("ERR value is out of range, value must between -2147483648 and 2147483647")
+	case n < 0 || n >= keyspace.Databases:
 		r.fail(errDB)
-		return
+	default:
+		return int(n), true
 	}
-	r.use(int(n))
-	r.sayOK()
+	return 0, false
 }
 
 func (r *run) use(n int) {
