@@ -145,7 +145,7 @@ WATCH k…
 UNWATCH
 RESET
 CLIENT {GETNAME|SETNAME v|SETNAME a\nb|ZZ|NO-EVICT on|NO-EVICT zz}
-HELLO {2|4|zz|2 SETNAME me|2 AUTH default x|2 AUTH ann x|2 ZZ} ZZ
+HELLO {2|4|zz|2 AUTH default x|2 AUTH ann x|2 ZZ} ZZ
 AUTH {zz|default zz|ann zz}
 CONFIG {GET save|GET SAVE appendonly|GET nothing|SET nothing 1|ZZ}
 WAIT {0|zz} {1|zz|-1}
