@@ -194,6 +194,27 @@ func TestAClientThatNeverReadsHarmsNobody(t *testing.T) {
 	})
 }
 
+// A client that resets its connection in the middle of a reply ends its own, and nobody else's.
+func TestAResetInTheMiddleOfAReplyEndsThatConnectionAlone(t *testing.T) {
+	t.Parallel()
+	p := start(t, "ledger")
+	c, rude, other := p.Dial(), dialLines(t, p, 1), dialLines(t, p, 2)
+	for n := range 400 { // 8 MB of replies: more than the socket holds, so one is always half written
+		rude.write("enter 1 %d 20000\n", n)
+	}
+	rude.read()
+	require.NoError(t, rude.conn.(*net.TCPConn).SetLinger(0))
+	require.NoError(t, rude.conn.Close())
+	other.ask(50)
+	other.collect()
+	require.Eventually(t, func() bool { return closedCounts(t, c)[0] == 1 }, patience, time.Millisecond)
+	p.Kill(p.WaitProtected().Primary)
+	other.ask(50)
+	other.collect()
+	other.check(c)
+	require.EqualValues(t, []int64{1, 0, 0}, closedCounts(t, c))
+}
+
 func TestARequestThatKillsItsServerIsRefusedToItsClientAlone(t *testing.T) {
 	eachMode(t, func(t *testing.T, mode pair.Mode) {
 		p := start(t, "ledger", set(envMode, mode))
