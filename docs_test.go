@@ -28,12 +28,13 @@ var provenElsewhere = map[string]string{
 
 // quicker are commands that take long as they stand, or a port that somebody else may have: the flags that change that.
 var quicker = map[string][]string{
-	"go run ./cmd/pairmon demo":                   {"--kills", "2"},
-	"go run ./bench checkpoint":                   {"--quick"},
-	"go run ./examples/web --addr 127.0.0.1:8080": {"--addr", "127.0.0.1:0"},
-	"go run ./bench serve":                        {"--quick"},
-	"go run ./bench survive":                      {"--quick"},
-	"go run ./bench takeover":                     {"--quick"},
+	"go run ./cmd/pairmon demo":                     {"--kills", "2"},
+	"go run ./bench checkpoint":                     {"--quick"},
+	"go run ./examples/web --addr 127.0.0.1:8080":   {"--addr", "127.0.0.1:0"},
+	"go run ./examples/redis --addr 127.0.0.1:7000": {"--addr", "127.0.0.1:0"},
+	"go run ./bench serve":                          {"--quick"},
+	"go run ./bench survive":                        {"--quick"},
+	"go run ./bench takeover":                       {"--quick"},
 }
 
 func TestEveryCommandOfTheDocsRuns(t *testing.T) {
