@@ -65,6 +65,8 @@ type Config struct {
 	SnapshotEvery int
 	// NoSpawn says that a primary does not start backups by itself: somebody else starts the same command again.
 	NoSpawn bool
+	// OwnSignals says that SIGTERM, SIGINT and SIGHUP are the program's own business. Without it they stop the pair.
+	OwnSignals bool
 	// Logger gets the events of the pair's life. It is called from a goroutine of its own, so that a blocked log cannot
 	// hang the pair; records that it is too slow for are counted and dropped. Default: slog.Default().
 	Logger *slog.Logger

@@ -35,7 +35,7 @@ func (s *Service) settled(f *File) error {
 	return err
 }
 
-// effects does what the calls of the round have planned for files.
+// effects does what the calls of the round have planned for files, and outside.
 func (s *Service) effects() error {
 	for _, f := range s.files {
 		if err := f.sure(); err != nil {
@@ -49,12 +49,14 @@ func (s *Service) effects() error {
 		}
 		f.owes = false
 	}
-	return nil
+	return s.act()
 }
 
 // rollback undoes the call that runs.
 func (s *Service) rollback() {
 	s.store.Rollback()
+	clear(s.attend.planned)
+	s.attend.planned = s.attend.planned[:0]
 	for _, f := range s.files {
 		f.undo()
 	}

@@ -40,6 +40,7 @@ type origin struct {
 	at       string // as it is
 	fd       int    // -1: not open
 	protocol *Protocol
+	door     string // path of a socket for requesters of other users; "": none
 	handle   *method
 	closed   *method // nil: nothing runs at the end of a connection
 
@@ -93,7 +94,13 @@ func (s *Service) listen() error {
 			continue
 		}
 		var err error
-		if o.fd, o.at, err = sock.ListenTCP(o.addr); err != nil {
+		if o.door != "" {
+			o.at = o.addr
+			o.fd, err = openDoor(o.door)
+		} else {
+			o.fd, o.at, err = sock.ListenTCP(o.addr)
+		}
+		if err != nil {
 			return err
 		}
 		if err := s.seatOrigin(o); err != nil {
@@ -105,7 +112,7 @@ func (s *Service) listen() error {
 }
 
 func (s *Service) seatOrigin(o *origin) error {
-	if o.protocol == nil {
+	if !o.seated() {
 		return nil
 	}
 	return s.m.seat(&conn{fd: o.fd, kind: connListener, origin: o})
@@ -140,6 +147,9 @@ func (s *Service) adopt(addrs, at []string, fds []int) error {
 	return nil
 }
 
+// seated reports whether the member's own loop accepts there.
+func (o *origin) seated() bool { return o.protocol != nil || o.door != "" }
+
 func (s *Service) originOf(addr string) *origin {
 	for _, o := range s.origins {
 		if o.addr == addr && o.fd < 0 {
@@ -170,7 +180,7 @@ func (s *Service) stopOrigins() {
 func (s *Service) closeOrigins() {
 	s.stopOrigins()
 	for _, o := range s.origins {
-		if o.protocol == nil && o.fd >= 0 {
+		if !o.seated() && o.fd >= 0 {
 			_ = unix.Close(o.fd)
 		}
 		o.fd = -1

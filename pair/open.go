@@ -28,9 +28,11 @@ var errSilent = fmt.Errorf("it did not say in time who it is")
 const acceptAtOnce = 64
 
 // accept takes the connections that wait.
-func (m *member) accept() {
+func (m *member) accept() { m.acceptAt(m.listener, m.admitConn, m.muteListener) }
+
+func (m *member) acceptAt(listener int, admit func(fd int) error, mute func()) {
 	for range acceptAtOnce {
-		fd, err := sock.Accept(m.listener)
+		fd, err := sock.Accept(listener)
 		if errors.Is(err, sock.ErrAgain) {
 			return
 		}
@@ -38,10 +40,10 @@ func (m *member) accept() {
 			// Without descriptors the connection stays in the queue. It is looked at again when one is closed, and
 			// meanwhile the poller must not return for it at once and for ever.
 			m.log.Error("cannot accept a connection", "cause", err)
-			m.muteListener()
+			mute()
 			return
 		}
-		if err := m.admitConn(fd); err != nil {
+		if err := admit(fd); err != nil {
 			m.log.Warn("connection refused", "cause", err)
 			_ = unix.Close(fd)
 		}
@@ -111,6 +113,15 @@ func (m *member) admitConn(fd int) error {
 	return m.seat(&conn{fd: fd, pid: pid, deadline: m.now + helloWithin})
 }
 
+// admitStranger seats a new connection of a process of any user, which can become a requester and nothing else.
+func (m *member) admitStranger(fd int) error {
+	uid, _, pid, err := sock.PeerCred(fd)
+	if err != nil {
+		return err
+	}
+	return m.seat(&conn{fd: fd, pid: pid, deadline: m.now + helloWithin, stranger: int(uid) != os.Geteuid() && uid != 0})
+}
+
 // seat has the loop read from a new connection.
 func (m *member) seat(c *conn) error {
 	m.seats.take(c)
@@ -133,10 +144,10 @@ func (m *member) hello(c *conn, f *wire.Frame) {
 		m.refuse(c, fmt.Errorf("this is %s, not %s: %w", m.name, h.Name, receive.ErrWrongID))
 		return
 	}
-	switch h.Role {
-	case wire.RoleRequester:
+	switch {
+	case h.Role == wire.RoleRequester:
 		m.open(c, &h)
-	case wire.RoleAdmin:
+	case h.Role == wire.RoleAdmin && !c.stranger:
 		c.kind = connAdmin
 		m.welcome(c)
 	default:

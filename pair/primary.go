@@ -142,7 +142,7 @@ func (m *member) frame(c *conn, f *wire.Frame) {
 		m.hello(c, f)
 	case f.Kind == wire.KindHello && c.kind == connRequester:
 		m.welcome(c) // the primary that had opened it died before it could say so
-	case f.Kind == wire.KindJoin && c.kind == connNew:
+	case f.Kind == wire.KindJoin && c.kind == connNew && !c.stranger:
 		m.joinAsked(c, f)
 	case f.Kind == wire.KindCancel && c.kind == connRequester:
 		m.app.cancel(c.opener, f.ID)

@@ -24,10 +24,14 @@ func (m *member) run(ctx context.Context) error {
 	return m.gone
 }
 
-// catchSignals makes the usual signals stop the whole pair. A closed log must not end a member: writing to a broken
-// pipe behind stdout or stderr would raise SIGPIPE.
+// catchSignals makes the usual signals stop the whole pair, unless the program wants them. A closed log must not end a member: writing
+// to a broken pipe behind stdout or stderr raises SIGPIPE. It is caught and not ignored, for what is ignored would be so in
+// every program that this one starts.
 func (m *member) catchSignals() {
-	signal.Ignore(unix.SIGPIPE)
+	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
+	if m.cfg.OwnSignals {
+		return
+	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
 	m.signals = signals

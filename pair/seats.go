@@ -9,12 +9,13 @@ import (
 // conn is one connection to this pair, or what is left of it: an open whose connection is lost keeps its place for a
 // while, so that the requester may come back to it.
 type conn struct {
-	seat   int
-	fd     int // -1: none
-	kind   connKind
-	opener *receive.Opener // of a requester that was welcomed
-	stream *stream         // of a client that knows nothing of us
-	origin *origin         // of a stream, or the listener itself
+	seat     int
+	fd       int // -1: none
+	kind     connKind
+	opener   *receive.Opener // of a requester that was welcomed
+	stream   *stream         // of a client that knows nothing of us
+	stranger bool            // of another user, who can be a requester only
+	origin   *origin         // of a stream, or the listener itself
 
 	out      []byte   // the packet being filled with replies
 	sealed   [][]byte // complete packets that wait for the commit, or for the requester to read

@@ -36,7 +36,11 @@ type streaming struct {
 
 // ready handles an event of a listener or a stream.
 func (s *Service) ready(c *conn, ev sock.Event) {
-	if c.kind == connListener {
+	switch {
+	case c.kind == connListener && c.origin.door != "":
+		s.m.acceptAt(c.fd, s.m.admitStranger, func() { s.m.mute(c) })
+		return
+	case c.kind == connListener:
 		s.acceptStreams(c)
 		return
 	}

@@ -35,6 +35,7 @@ type Service struct {
 	origins   []*origin
 	streaming streaming
 	files     []*File
+	attend    attendance
 }
 
 // method is a name and what runs under it: a function that appends the encoding of its reply to dst.
@@ -108,7 +109,7 @@ func Queue[V any](s *Service, name string) *tracked.Queue[V] {
 // (ErrThirdMember, ErrDropped, ErrDeposed, ErrNotSynchronised, or a system's error).
 func (s *Service) Run(ctx context.Context) error {
 	s.store.Freeze()
-	if err := cmp.Or(s.checkStreams(), s.checkFiles()); err != nil {
+	if err := cmp.Or(s.checkStreams(), s.checkFiles(), s.checkAttendance()); err != nil {
 		return fmt.Errorf("cannot run %q: %w", s.name, err)
 	}
 	m, err := enter(ctx, s.name, s.cfg, s.bind)
@@ -232,6 +233,7 @@ func (s *Service) ship(r *requestRecord, code int64) {
 	m.point(PointHandled)
 	if code == 0 {
 		s.store.Commit() // first: a backup may be lost while its log is full, and that must not find a call open
+		s.attended()
 	}
 	if !m.writing() {
 		return

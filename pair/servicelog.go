@@ -125,19 +125,21 @@ func (s *Service) save(r *commitRecord) {
 	s.m.save(r.opener, r.id, r.low, r.code, r.reply)
 }
 
-func (s *Service) promote(bool) (complete bool, err error) {
+func (s *Service) promote(planned bool) (complete bool, err error) {
 	if err := s.replay.all(s); err != nil {
 		return false, err
 	}
 	s.lead()
 	s.armTimers()
 	s.promoteFiles()
+	s.attendPromoted(planned)
 	return true, s.promoteStreams()
 }
 
 // settle ends a round: a snapshot that is due sees the changes of whole calls.
 func (s *Service) settle() {
 	s.recoverSome()
+	s.takeInputs()
 	if s.replay.count < s.cfg.SnapshotEvery {
 		return
 	}
@@ -149,6 +151,7 @@ func (s *Service) settle() {
 func (s *Service) demote() {
 	s.store.TrackDirty(false)
 	s.parked = parking{}
+	s.attendDemoted()
 	s.demoteStreams()
 }
 

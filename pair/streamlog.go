@@ -218,7 +218,9 @@ func (s *Service) recoverSome() {
 }
 
 // busy tells whether there are streams to recover, and that it can be done.
-func (s *Service) busy() bool { return len(s.streaming.unsure) > 0 && s.m.effects.open() }
+func (s *Service) busy() bool {
+	return len(s.streaming.unsure) > 0 && s.m.effects.open() || s.attend.pending()
+}
 
 // sure finds out how far the old primary got with a stream, unless that is known, and makes up for the rest: what was
 // handled is taken out of the socket, what was answered is written. False: the stream cannot be served.

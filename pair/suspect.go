@@ -77,8 +77,11 @@ func (s *Service) parks(opener uint64, f *wire.Frame) bool {
 	return true
 }
 
-// notify goes on, once the pair is protected, with what had to wait for that.
+// notify tells the attendant of opens that have ended, and goes on, once the pair is protected, with what had to wait for that.
 func (s *Service) notify(msg receive.System) {
+	if closed, ok := msg.(receive.Close); ok {
+		s.attendClosed(closed)
+	}
 	if _, ok := msg.(receive.BackupSynchronised); !ok {
 		return
 	}

@@ -20,6 +20,7 @@ const (
 
 type options struct {
 	runDir   string
+	socket   string
 	depth    int
 	window   int
 	priority uint8
@@ -32,6 +33,10 @@ type Option func(*options)
 
 // RunDir names the run directory, instead of the one the environment names.
 func RunDir(path string) Option { return func(o *options) { o.runDir = path } }
+
+// Socket names the socket of the pair itself, instead of the one in the run directory: one at which it admits processes of other
+// users.
+func Socket(path string) Option { return func(o *options) { o.socket = path } }
 
 // SyncDepth sets how many replies the server keeps for repeated requests, and
 // with it how far the window may reach beyond an unanswered call. Default 64,
@@ -73,7 +78,7 @@ func Dial(ctx context.Context, name string, opts ...Option) (*Conn, error) {
 
 // establish says hello and waits for the welcome.
 func establish(ctx context.Context, s *session, opt options) (*Conn, error) {
-	path, err := registry.SocketPath(opt.runDir, s.name)
+	path, err := opt.path(s.name)
 	if err != nil {
 		return nil, failed("open "+s.name, ErrBadRequest, No, err)
 	}
@@ -92,6 +97,14 @@ func establish(ctx context.Context, s *session, opt options) (*Conn, error) {
 	return c, nil
 }
 
+// path returns where the pair listens.
+func (o *options) path(name string) (string, error) {
+	if o.socket != "" {
+		return o.socket, nil
+	}
+	return registry.SocketPath(o.runDir, name)
+}
+
 func resolve(name string, opts []Option) (options, error) {
 	opt := options{depth: defaultDepth, window: defaultDepth, retryFor: defaultRetryFor}
 	for _, set := range opts {
@@ -101,7 +114,7 @@ func resolve(name string, opts []Option) (options, error) {
 		cause := fmt.Errorf("sync depth %d and window %d, the limit is %d", opt.depth, opt.window, MaxDepth)
 		return opt, failed("open "+name, ErrBadRequest, No, cause)
 	}
-	if opt.runDir == "" {
+	if opt.runDir == "" && opt.socket == "" {
 		dir, err := registry.Root()
 		if err != nil {
 			return opt, failed("open "+name, ErrBadRequest, No, err)
