@@ -1,0 +1,304 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/1fb4ed1c/tandem/ham/core"
+	"github.com/1fb4ed1c/tandem/ham/talk"
+	"github.com/1fb4ed1c/tandem/internal/proc"
+	"github.com/1fb4ed1c/tandem/internal/registry"
+)
+
+// ErrKept means that another keeper keeps HAM in the run directory.
+var ErrKept = errors.New("HAM is kept by another process")
+
+// keeper is the small process above HAM: all it does is to be there. It holds no state that would be missed; without it HAM goes on, and
+// the next keeper finds it.
+type keeper struct {
+	cfg  Config
+	root string
+	log  *slog.Logger
+
+	begun    time.Time     // when HAM was started last
+	delay    time.Duration // before it is started again
+	instance string        // that the entities were declared to
+	declared chan error    // outcome of a declaration that is under way; nil: none is
+	stopping time.Time     // when HAM was asked to stop; zero: it was not
+	exit     int
+}
+
+const (
+	keepEvery = 100 * time.Millisecond // between two looks
+	minDelay  = 100 * time.Millisecond // before HAM is started again
+	maxDelay  = 10 * time.Second
+	healthyIn = 10 * time.Second // HAM that has lived so long is started again at once
+	stopEnds  = 2 * time.Minute  // after it was asked to stop everything
+)
+
+// Keep starts HAM and stays until it has been stopped: by its verb, by SIGTERM or SIGINT to this process, or by the end of ctx. Should
+// both halves of HAM die it starts them again, after growing delays; HAM then goes on with what it watched. The process becomes
+// the one that inherits the orphans below it, and reaps them; so it is fit to be process 1 of a container. exit is 0, or that of the
+// entity Config.Once. One process keeps HAM in a run directory: ErrKept.
+func Keep(ctx context.Context, c Config) (exit int, err error) {
+	k := &keeper{cfg: c, log: c.Logger, root: c.RunDir}
+	if k.log == nil {
+		k.log = slog.Default()
+	}
+	unlock, err := k.open()
+	if err != nil {
+		return 1, fmt.Errorf("cannot keep HAM: %w", err)
+	}
+	defer unlock()
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return 1, fmt.Errorf("cannot keep HAM: cannot become the parent of orphans: %w", err)
+	}
+	if err := k.run(ctx); err != nil {
+		return 1, fmt.Errorf("cannot keep HAM: %w", err)
+	}
+	return k.exit, nil
+}
+
+// open makes the directories and locks HAM's.
+func (k *keeper) open() (unlock func(), err error) {
+	if k.root == "" {
+		if k.root, err = registry.Root(); err != nil {
+			return nil, err
+		}
+	}
+	d, err := registry.Open(k.root, talk.Pair)
+	if err != nil {
+		return nil, err
+	}
+	_ = d.Close()
+	if k.cfg.Door != "" {
+		if err := os.MkdirAll(k.cfg.Door, 0o755); err != nil {
+			return nil, fmt.Errorf("cannot make the door: %w", err)
+		}
+	}
+	f, err := os.OpenFile(filepath.Join(k.root, talk.Pair, "keeper"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = ErrKept
+		}
+		return nil, err
+	}
+	return func() { _ = f.Close() }, nil
+}
+
+func (k *keeper) run(ctx context.Context) error {
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGCHLD, unix.SIGUSR1, unix.SIGUSR2, unix.SIGQUIT, unix.SIGWINCH)
+	defer signal.Stop(signals)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	tick := time.NewTicker(keepEvery)
+	defer tick.Stop()
+	work := context.WithoutCancel(ctx) // the end of ctx asks HAM to stop, and that is asked of HAM
+	for {
+		if done, err := k.look(work); done || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			k.stop(work)
+			ctx = work
+		case sig := <-signals:
+			k.signalled(work, sig.(syscall.Signal))
+		case err := <-k.declared:
+			k.declared = nil
+			if err != nil {
+				k.log.Error("not all is watched that was to be", "cause", err)
+			}
+		case <-tick.C:
+			k.checkOnce(work)
+		}
+	}
+}
+
+// look starts HAM if none of its halves lives. It reports whether HAM has been stopped.
+func (k *keeper) look(ctx context.Context) (done bool, err error) {
+	reap()
+	page, err := registry.Read(k.root, talk.Pair)
+	up := err == nil && (lives(page.Primary) || lives(page.Backup))
+	switch {
+	case up:
+		if page.Instance != k.instance && k.declared == nil && k.stopping.IsZero() {
+			k.instance = page.Instance
+			k.declare(ctx, k.cfg.Entities)
+		}
+	case err == nil && page.Stopped && page.Instance == k.instance && !k.begun.IsZero():
+		return true, nil
+	case !k.stopping.IsZero():
+		return true, nil
+	case time.Since(k.begun) > k.delay:
+		return false, k.start()
+	}
+	if !k.stopping.IsZero() && time.Since(k.stopping) > stopEnds {
+		return true, fmt.Errorf("HAM has not stopped everything within %v", stopEnds)
+	}
+	return false, nil
+}
+
+func lives(m *registry.Member) bool {
+	return m != nil && proc.ID{PID: m.PID, Start: m.Start}.Alive()
+}
+
+// start starts HAM's first half, in a session of its own: what is typed at the keeper's terminal is not for HAM.
+func (k *keeper) start() error {
+	b, err := json.Marshal(HalfConfig{RunDir: k.root, Door: k.cfg.Door})
+	if err != nil {
+		return err
+	}
+	k.delay = min(max(2*k.delay, minDelay), maxDelay)
+	if !k.begun.IsZero() {
+		if time.Since(k.begun) > healthyIn {
+			k.delay = minDelay
+		}
+		k.log.Warn("both halves of HAM are gone: it is started again")
+	}
+	k.begun = time.Now()
+	p, err := os.StartProcess("/proc/self/exe", []string{halfName, string(b)}, &os.ProcAttr{
+		Files: []*os.File{nil, os.Stdout, os.Stderr}, Sys: &syscall.SysProcAttr{Setsid: true}})
+	if err != nil {
+		k.log.Error("cannot start HAM", "cause", err)
+		return nil // again after the delay
+	}
+	return p.Release() // reap takes its status
+}
+
+// reap takes the status of every child that has ended: halves of HAM, and orphans of theirs.
+func reap() {
+	for {
+		var status unix.WaitStatus
+		pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil || pid <= 0 {
+			return
+		}
+	}
+}
+
+// signalled does what a signal to the keeper asks for.
+func (k *keeper) signalled(ctx context.Context, sig syscall.Signal) {
+	switch {
+	case sig == unix.SIGCHLD:
+	case sig == unix.SIGTERM || sig == unix.SIGINT:
+		k.stop(ctx)
+	case k.cfg.Once != "":
+		if e := k.once(ctx); e != nil && e.Alive() {
+			if p, err := proc.Open(proc.ID{PID: e.Process.PID, Start: e.Process.Start}); err == nil {
+				_ = p.Signal(sig)
+				_ = p.Close()
+			}
+		}
+	case sig == unix.SIGHUP && k.cfg.Reload != nil:
+		specs, err := k.cfg.Reload(ctx)
+		if err != nil {
+			k.log.Error("cannot reload: everything stays as it was", "cause", err)
+			return
+		}
+		if k.declared != nil {
+			k.log.Warn("cannot reload: a declaration is under way")
+			return
+		}
+		k.cfg.Entities = specs
+		k.declare(ctx, specs)
+	}
+}
+
+// stop asks HAM to stop what it runs, and itself.
+func (k *keeper) stop(ctx context.Context) {
+	if !k.stopping.IsZero() {
+		return
+	}
+	k.stopping = time.Now()
+	go func() {
+		ctx, cancel := context.WithTimeout(ctx, stopEnds)
+		defer cancel()
+		if err := ask(ctx, k.root, core.Request{Control: &core.Control{Verb: core.StopAll}}); err != nil {
+			k.log.Error("cannot ask HAM to stop", "cause", err)
+		}
+	}()
+}
+
+// declare tells HAM what it is to watch.
+func (k *keeper) declare(ctx context.Context, specs []core.EntitySpec) {
+	if len(specs) == 0 {
+		return
+	}
+	requests := make([]core.Request, len(specs))
+	for i := range specs {
+		requests[i] = core.Request{Declare: &core.Declare{Entity: &specs[i], Exact: true}}
+	}
+	done := make(chan error, 1)
+	k.declared = done
+	go func() {
+		ctx, cancel := context.WithTimeout(ctx, stopEnds)
+		defer cancel()
+		done <- ask(ctx, k.root, requests...)
+	}()
+}
+
+// checkOnce stops HAM when the one entity it is kept for has ended for good.
+func (k *keeper) checkOnce(ctx context.Context) {
+	if k.cfg.Once == "" || !k.stopping.IsZero() || k.instance == "" || k.declared != nil {
+		return
+	}
+	e := k.once(ctx)
+	if e == nil {
+		return
+	}
+	switch e.Process.Phase {
+	case core.Stopped, core.Failed:
+	case core.Idle:
+		if e.Deaths == 0 {
+			return // it has not been started yet
+		}
+	default:
+		return
+	}
+	k.exit = exitStatus(e.LastExit)
+	k.stop(ctx)
+}
+
+// once returns the entity that HAM is kept for, nil if HAM does not tell now.
+func (k *keeper) once(ctx context.Context) *core.Entity {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	var e *core.Entity
+	_ = talk.Read(ctx, filepath.Join(k.root, talk.Pair, talk.ReadSocket), talk.Query{Op: talk.OpEntities, Names: []string{k.cfg.Once}}, func(l talk.Line) bool {
+		if l.Entity != nil {
+			e = l.Entity
+		}
+		return true
+	})
+	return e
+}
+
+// exitStatus is how a shell would tell it.
+func exitStatus(x *core.Exit) int {
+	switch {
+	case x == nil || !x.Known:
+		return 1
+	case x.Signal != 0:
+		return 128 + x.Signal
+	}
+	return x.Code
+}
