@@ -41,8 +41,8 @@ func Attend(s *Service, a Attendant) {
 	s.attend.is, s.attend.has, s.attend.Attendant = true, true, a
 }
 
-// attendance is the attendant of a service, or the lack of one.
-type attendance struct {
+// attending is the attendant of a service, or the lack of one.
+type attending struct {
 	Attendant
 	is  bool // there is an attendant or an input
 	has bool
@@ -134,7 +134,7 @@ func (s *Service) takeInputs() {
 }
 
 // pending reports whether inputs wait.
-func (a *attendance) pending() bool {
+func (a *attending) pending() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return len(a.queue) > 0

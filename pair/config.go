@@ -67,6 +67,8 @@ type Config struct {
 	NoSpawn bool
 	// OwnSignals says that SIGTERM, SIGINT and SIGHUP are the program's own business. Without it they stop the pair.
 	OwnSignals bool
+	// NoMonitor says that the pair does not attach itself to the monitor of its run directory (pairmon serve).
+	NoMonitor bool
 	// Logger gets the events of the pair's life. It is called from a goroutine of its own, so that a blocked log cannot
 	// hang the pair; records that it is too slow for are counted and dropped. Default: slog.Default().
 	Logger *slog.Logger

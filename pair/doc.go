@@ -25,6 +25,8 @@
 //	file.go, files.go      regular files that handlers write
 //	http.go, https.go      http.Handlers, on streams and over TLS
 //	hand.go                pairs written by hand
+//	attend.go              what a service does outside besides answering requests; requesters of other users
+//	monitored.go           telling the monitor (pairmon) that the pair is there
 //	upgrade.go             changing the program: successor.go its part in the members, neighbour.go what two versions share
 //
 // Who is primary is decided by the commit word of the log alone (package internal/checkpoint): a commit and a takeover are

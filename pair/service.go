@@ -35,7 +35,7 @@ type Service struct {
 	origins   []*origin
 	streaming streaming
 	files     []*File
-	attend    attendance
+	attend    attending
 }
 
 // method is a name and what runs under it: a function that appends the encoding of its reply to dst.

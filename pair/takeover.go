@@ -199,6 +199,9 @@ func (m *member) serve() {
 	}
 	m.now = m.clock.now()
 	m.tell(planned && complete)
+	if t == nil || !planned {
+		m.attachToMonitor()
+	}
 	if len(m.askers) > 0 {
 		m.switched(fmt.Errorf("the backup ended before it was primary: %w", ErrNotSynchronised))
 	}

@@ -37,8 +37,10 @@ func (h *half) takeIn(c *pair.Call, by core.Peer, a talk.Attendance) talk.Answer
 		}
 	} else if e.Settings.Pair != a.Name {
 		return talk.Refusal(fmt.Errorf("entity %q is there and is not the pair: %w", a.Name, core.ErrExists))
-	} else if e.Alive() || len(e.Settings.Command.Argv) > 0 {
-		settings = nil // leave those it has
+	} else if e.Alive() || e.Process.Phase == core.Starting {
+		return talk.Answer{Handle: core.Handle{Path: core.Path{Entity: a.Name}, Generation: e.Generation}} // the registry tells the rest
+	} else if len(e.Settings.Command.Argv) > 0 {
+		settings = nil // leave what it has
 	}
 	return h.answer(c, core.Request{ID: 1, By: by, Attach: &core.Attach{Entity: a.Name, PID: a.PID, Start: a.Start, Settings: settings}})
 }
