@@ -202,7 +202,8 @@ func (s *Service) attendPromoted(planned bool) {
 	a.mu.Unlock()
 	a.due = nil
 	if a.Promoted != nil {
-		how := Promotion{First: s.m.takeover == nil, Planned: planned}
+		first := s.m.takeover == nil
+		how := Promotion{First: first, Planned: planned && !first}
 		s.local(0, "promoted", func(c *Call) error { return a.Promoted(c, how) })
 	}
 }

@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 		"hand":    func(ctx context.Context) error { return hand(ctx, configured()) },
 		"diary":   func(ctx context.Context) error { return diary(ctx, configured()) },
 		"journal": func(ctx context.Context) error { return journal(configured()).Run(ctx) },
+		"porter":  func(ctx context.Context) error { return porter(configured()).Run(ctx) },
 		"web":     func(ctx context.Context) error { return web(configured()).Run(ctx) },
 	})
 }

@@ -31,7 +31,8 @@ type streaming struct {
 	unsure   []*conn // to be recovered after a takeover, the most urgent last
 	unfilled []*conn // still to be told to the new backup
 	unpassed []*conn // whose descriptor the backup had no room for yet
-	parked   *conn   // waits until the pair is protected
+	spare    tails
+	parked   *conn // waits until the pair is protected
 }
 
 // ready handles an event of a listener or a stream.
@@ -77,7 +78,7 @@ func (s *Service) acceptStreams(l *conn) {
 func (s *Service) admitStream(o *origin, fd int, remote string) error {
 	m := s.m
 	s.streaming.count++
-	c := &conn{fd: fd, kind: connStream, origin: o, stream: &stream{id: streamID(m.roles.epoch, s.streaming.count), remote: remote, addr: o.addr}}
+	c := &conn{fd: fd, kind: connStream, origin: o, stream: &stream{id: streamID(m.roles.epoch, s.streaming.count), remote: remote, addr: o.addr, spare: &s.streaming.spare}}
 	s.passStream(c)
 	if err := m.seat(c); err != nil {
 		return err

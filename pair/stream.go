@@ -20,6 +20,7 @@ type stream struct {
 	said   bool   // Interim had something to say about held
 	out    uint64 // bytes of all replies
 	tail   []byte // the last of them: what may not be written yet
+	spare  *tails // where a large tail comes from, and goes to when it is empty; nil: nowhere
 	last   bool   // hang up when everything is written
 
 	taken  uint64 // bytes taken from the socket: what a primary knows of itself
@@ -69,6 +70,9 @@ func (s *stream) holds(in uint64, part, interim []byte) {
 }
 
 func (s *stream) plan(reply []byte) {
+	if n := len(s.tail) + len(reply); n > cap(s.tail) && n > keepTail {
+		s.tail = append(s.spare.take(n), s.tail...)
+	}
 	s.tail = append(s.tail, reply...)
 	s.out += uint64(len(reply))
 }
@@ -79,6 +83,7 @@ func (s *stream) wrote(at uint64) {
 	if n == len(s.tail) {
 		s.tail = s.tail[:0]
 		if cap(s.tail) > keepTail {
+			s.spare.give(s.tail)
 			s.tail = nil
 		}
 		return
@@ -88,6 +93,32 @@ func (s *stream) wrote(at uint64) {
 
 // keepTail is the largest buffer that an idle connection keeps, in bytes.
 const keepTail = 4 << 10
+
+// tails are buffers for the tails of busy connections, which would otherwise be made anew for every few requests.
+type tails struct{ free [][]byte }
+
+const (
+	spareTails = 64
+	spareMost  = 512 << 10 // bytes of one
+)
+
+// take returns an empty buffer, with room for n bytes if there is one.
+func (t *tails) take(n int) []byte {
+	if t != nil {
+		if last := len(t.free) - 1; last >= 0 {
+			b := t.free[last]
+			t.free = t.free[:last]
+			return b
+		}
+	}
+	return make([]byte, 0, 2*n)
+}
+
+func (t *tails) give(b []byte) {
+	if t != nil && len(t.free) < spareTails && cap(b) <= spareMost {
+		t.free = append(t.free, b[:0])
+	}
+}
 
 // heard is wrote, from the other member: what it says of positions outside of what is kept changes nothing.
 func (s *stream) heard(at uint64) {

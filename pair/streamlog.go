@@ -81,7 +81,7 @@ func (s *Service) restoreStream(r *commitRecord) error {
 	m := s.m
 	c := m.seats.of[r.opener]
 	if c == nil {
-		c = &conn{fd: -1, kind: connStream, stream: &stream{}}
+		c = &conn{fd: -1, kind: connStream, stream: &stream{spare: &s.streaming.spare}}
 	}
 	if err := c.stream.restore(r); err != nil {
 		return err
@@ -115,7 +115,7 @@ func (s *Service) adoptPassed() {
 	m := s.m
 	for id, p := range m.passed {
 		delete(m.passed, id)
-		c := &conn{fd: -1, kind: connStream, stream: &stream{id: id}}
+		c := &conn{fd: -1, kind: connStream, stream: &stream{id: id, spare: &s.streaming.spare}}
 		if !c.stream.named(p.names) || s.place(c) != nil {
 			_ = unix.Close(p.fd)
 			continue
