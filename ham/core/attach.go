@@ -231,6 +231,26 @@ func (m *Machine) forgetClient(e *Entity, client uint64) {
 	}
 }
 
+// forgetClients removes the actions that write to any client, and takes the processes that had attached themselves for what they are:
+// they run, and come back or do not.
+func (m *Machine) forgetClients(e *Entity) {
+	tell := func(a Action) bool { return a.Spec.Notify != nil && a.Spec.Notify.Client != 0 }
+	told := slices.ContainsFunc(e.Conditions, func(c Condition) bool { return slices.ContainsFunc(c.Actions, tell) })
+	if e.Client == 0 && !told {
+		return
+	}
+	e = m.edit(e.Name)
+	e.Client = 0
+	for i := 0; told && i < len(e.Conditions); {
+		c := &e.Conditions[i]
+		if ai := slices.IndexFunc(c.Actions, tell); ai < 0 {
+			i++
+		} else {
+			m.dropAction(e, c.Spec.Name, c.Actions[ai].Spec.Name) // with it, perhaps, the condition
+		}
+	}
+}
+
 // lost is called when a self-attached process has not followed its connection: as with QNX it counts as dead. One that is to be
 // restarted is ended first, so that there are never two.
 func (m *Machine) lost(e *Entity) {
@@ -253,18 +273,32 @@ func (m *Machine) wouldRestart(e *Entity) bool {
 
 // stopAll has everything end that HAM started.
 func (m *Machine) stopAll() {
-	m.tx.root.Stopping = true
-	for e := range m.store.Entities() {
-		if e.Process.Spawned && e.Alive() || e.Process.pending() {
-			m.stop(m.edit(e.Name), ToStop)
-		}
+	m.tx.root.Stopping, m.unstopped = true, true // stopSome goes on from here
+}
+
+// stopSome goes on with StopAll: with so many at once as one step may change.
+func (m *Machine) stopSome() {
+	if !m.unstopped {
+		return
 	}
+	n := 0
+	for e := range m.store.Entities() {
+		now := m.look(e.Name)
+		if now == nil || now.Process.Ending >= ToStop || !(now.Process.Spawned && now.Alive() || now.Process.pending()) {
+			continue
+		}
+		if n++; n > elapseAtOnce {
+			return // the next step goes on
+		}
+		m.stop(m.edit(e.Name), ToStop)
+	}
+	m.unstopped = false
 	m.allStopped()
 }
 
 // allStopped says so when everything that HAM started has ended, at the end of StopAll.
 func (m *Machine) allStopped() {
-	if !m.tx.root.Stopping {
+	if !m.tx.root.Stopping || m.unstopped {
 		return
 	}
 	for e := range m.store.Entities() {

@@ -134,4 +134,5 @@ type SelfFacts struct {
 type Resumed struct {
 	PID     int  // of this process
 	Planned bool // a switch or an upgrade: HAM did not fail
+	Anew    bool // both halves were gone: clients have other numbers now, and those who had attached themselves come back or do not
 }

@@ -19,6 +19,7 @@ type Machine struct {
 	timers     timers
 	beats      map[string]beat
 	dependents map[string][]string // by dependency, in the order in which they were declared
+	unstopped  bool                // of StopAll: there may be some who have not been told
 	woken      time.Duration       // the time last asked for by WakeAt; < 0: none
 	late       time.Duration       // of the present event: how long after that time it came, if that is worth counting
 	credit     time.Duration       // how long in all this process did not run when it had asked to
@@ -43,6 +44,7 @@ func (m *Machine) Step(ev Event) []Effect {
 		m.note(Happening{What: HasBeenLate, Text: late.String()})
 	}
 	m.elapse()
+	m.stopSome()
 	m.work()
 	m.commit()
 	return m.out
@@ -122,7 +124,7 @@ const soonest = time.Millisecond
 // wake asks for the next tick, unless it has been asked for. A tick uses up what was asked for, also one that came too early.
 func (m *Machine) wake() {
 	at := m.timers.first()
-	if at >= 0 && at <= m.now.At {
+	if at >= 0 && at <= m.now.At || m.unstopped {
 		at = m.now.At + soonest
 	}
 	if at != m.woken || at >= 0 && m.now.Tick != nil {

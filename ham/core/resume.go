@@ -4,7 +4,7 @@ import "slices"
 
 // derive works out from the store what a machine keeps besides it.
 func (m *Machine) derive() {
-	m.ready = true
+	m.ready, m.unstopped = true, m.store.Root().Stopping
 	m.lanes, m.flight, m.beats, m.dependents = map[Lane]*queue{}, map[uint64]flight{}, map[string]beat{}, map[string][]string{}
 	for e := range m.store.Entities() {
 		m.reindex(e.Name, nil, e)
@@ -61,6 +61,9 @@ func (m *Machine) resume(r *Resumed) {
 		names = append(names, e.Name)
 	}
 	for _, name := range names {
+		if e := m.look(name); e != nil && r.Anew {
+			m.forgetClients(e)
+		}
 		if e := m.look(name); e != nil {
 			m.resumeEntity(e)
 		}

@@ -80,10 +80,13 @@ func (h *timerHeap) Pop() any {
 	return x
 }
 
+// elapseAtOnce bounds who is called in one step, and so what one step may change. The others are called soon.
+const elapseAtOnce = 256
+
 // elapse calls everybody whose time has come. In one step nobody is called twice: what is due at once is done at once.
 func (m *Machine) elapse() {
 	var early []timerKey
-	for {
+	for range elapseAtOnce {
 		k, ok := m.timers.due(m.now.At)
 		if !ok {
 			break

@@ -120,8 +120,8 @@ func (h *half) promoted(c *pair.Call, how pair.Promotion) error {
 		h.log.Error("HAM cannot begin its work", "cause", err)
 		os.Exit(1) // the other half, or the keeper, tries
 	}
-	planned := how.Planned && !adopts
-	h.step(c, core.Event{Resumed: &core.Resumed{PID: os.Getpid(), Planned: planned}})
+	planned := how.Planned || how.First && !adopts // to be founded with nothing to go on from is no failure
+	h.step(c, core.Event{Resumed: &core.Resumed{PID: os.Getpid(), Planned: planned, Anew: adopts}})
 	h.self = watchSelf(h)
 	h.adoptRunning()
 	return nil
