@@ -284,7 +284,7 @@ func (m *Machine) stopSome() {
 	n := 0
 	for e := range m.store.Entities() {
 		now := m.look(e.Name)
-		if now == nil || now.Process.Ending >= ToStop || !(now.Process.Spawned && now.Alive() || now.Process.pending()) {
+		if now == nil || !(now.Process.Spawned && now.Alive() || now.Process.pending()) || m.isStopping(now) {
 			continue
 		}
 		if n++; n > elapseAtOnce {
@@ -294,6 +294,13 @@ func (m *Machine) stopSome() {
 	}
 	m.unstopped = false
 	m.allStopped()
+}
+
+// isStopping reports whether an entity is to stop, and all that can be done about it now has been. To end it may have failed before:
+// then it is tried once more.
+func (m *Machine) isStopping(e *Entity) bool {
+	p := &e.Process
+	return p.Ending >= ToStop && (!e.Alive() || p.End != 0 || p.EndedAt != 0 || m.heldUp(e))
 }
 
 // allStopped says so when everything that HAM started has ended, at the end of StopAll.
