@@ -48,7 +48,7 @@ func (m *member) attachToMonitor() {
 	if err != nil || page.Primary == nil || !(proc.ID{PID: page.Primary.PID, Start: page.Primary.Start}).Alive() {
 		return
 	}
-	a := attendance{Name: m.name, PID: m.self.PID, Start: m.self.Start, Argv: slices.Clone(os.Args), Env: ownEnviron()}
+	a := attendance{Name: m.name, PID: m.self.PID, Start: m.self.Start, Argv: slices.Clone(os.Args), Env: proc.Lasting(os.Environ())}
 	a.Dir, _ = os.Getwd()
 	if exe, err := os.Executable(); err == nil && len(a.Argv) > 0 {
 		a.Argv[0] = strings.TrimSuffix(exe, " (deleted)") // a file that was put in its place since is what to start
@@ -80,16 +80,4 @@ func tellMonitor(ctx context.Context, root string, a *attendance) (refusal strin
 	defer c.Close()
 	answer, err := receive.Call[monitorAnswer](ctx, c, "pair", a)
 	return answer.Text, err
-}
-
-// ownEnviron is the environment without what was meant for this one life of the process.
-func ownEnviron() []string {
-	return slices.DeleteFunc(os.Environ(), func(v string) bool {
-		name, _, _ := strings.Cut(v, "=")
-		switch name {
-		case envJoin, "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES":
-			return true
-		}
-		return strings.HasPrefix(name, "HAM_")
-	})
 }

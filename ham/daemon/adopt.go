@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/1fb4ed1c/tandem/ham/core"
 	"github.com/1fb4ed1c/tandem/ham/talk"
@@ -116,22 +114,12 @@ func attendanceOf(page *registry.Page) (talk.Attendance, error) {
 	if !id.Alive() {
 		return a, fmt.Errorf("process %d: %w", p.PID, proc.ErrGone)
 	}
-	a.Argv, a.Env = cutZeros(argv), slices.DeleteFunc(cutZeros(env), oneLife)
+	a.Argv, a.Env = cutZeros(argv), proc.Lasting(cutZeros(env))
 	if len(a.Argv) == 0 {
 		a.Argv = []string{exe}
 	}
 	a.Argv[0] = exe
 	return a, nil
-}
-
-// oneLife reports whether a variable was meant for one life of a process only.
-func oneLife(v string) bool {
-	name, _, _ := strings.Cut(v, "=")
-	switch name {
-	case "TANDEM_JOIN", "TANDEM_MUFFLED", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES":
-		return true
-	}
-	return strings.HasPrefix(name, "HAM_")
 }
 
 // cutZeros returns the strings that each end with a zero byte.
