@@ -115,6 +115,7 @@ func build(t *testing.T, dir, pkg string) string {
 
 // start runs a service until a later command stops it, and waits until it can be reached.
 func start(t *testing.T, cmd *exec.Cmd, run string) {
+	before := protected(run)
 	require.NoError(t, cmd.Start())
 	ended := make(chan struct{})
 	go func() {
@@ -129,10 +130,18 @@ func start(t *testing.T, cmd *exec.Cmd, run string) {
 			t.Errorf("%v still runs: expected that a command of the docs stops it", cmd.Args)
 		}
 	})
-	require.Eventually(t, func() bool {
-		pages, _ := registry.List(run)
-		return len(pages) == 1 && pages[0].UnprotectedSince == nil && pages[0].Primary != nil
-	}, 10*time.Second, 20*time.Millisecond, "the service is not protected")
+	require.Eventually(t, func() bool { return protected(run) > before }, 10*time.Second, 20*time.Millisecond, "%v is not protected", cmd.Args)
+}
+
+// protected counts the pairs that are.
+func protected(run string) (n int) {
+	pages, _ := registry.List(run)
+	for _, p := range pages {
+		if !p.Stopped && p.UnprotectedSince == nil && p.Primary != nil {
+			n++
+		}
+	}
+	return n
 }
 
 func TestTheReadmeShowsTheQuickstartAsItIs(t *testing.T) {
