@@ -40,13 +40,20 @@ func (r *reader) action(path string, a *action) core.ActionSpec {
 		r.wrong(path+".delivery", "%q, expected \"at_most_once\" or \"at_least_once\"", a.Delivery)
 	}
 	s.Delivery = delivery
-	for i := range a.OnFail {
-		if len(a.OnFail[i].OnFail) > 0 {
-			r.wrong(fmt.Sprintf("%s.on_fail[%d]", path, i), "on_fail within on_fail, expected none")
-		}
-	}
-	s.OnFail = r.actions(path, "on_fail", a.OnFail)
+	s.OnFail = r.failActions(path, a.OnFail)
 	return s
+}
+
+// failActions reads a fail list. What is in there belongs to its action, and has no flags of its own.
+func (r *reader) failActions(path string, in []action) []core.ActionSpec {
+	out := r.actions(path, "on_fail", in)
+	for i := range out {
+		if a := &in[i]; len(a.OnFail) > 0 || a.Once || a.BreakOnFail || a.DoNow {
+			r.wrong(fmt.Sprintf("%s.on_fail[%d]", path, i), "on_fail, once, break_on_fail or do_now within on_fail, expected none")
+		}
+		out[i].Flags = 0
+	}
+	return out
 }
 
 // verbs says what is to be done, and returns how many things that are.

@@ -97,6 +97,7 @@ func TestAFileDeclaresWhatTheAPIDoes(t *testing.T) {
 	require.NotNil(t, death.Actions[0].Restart)
 	require.Equal(t, core.RearmAction|core.KeepOnFail|core.BreakOnFail, death.Actions[1].Flags)
 	require.Equal(t, "it does not come up", death.Actions[1].OnFail[0].Log.Text)
+	require.Zero(t, death.Actions[1].OnFail[0].Flags, "a fail action has none")
 	require.Equal(t, []string{"redis-cli", "-p", "7777", "set", "warm", "1"}, death.Actions[2].Execute.Command.Argv)
 	state := e.Conditions[1]
 	require.Equal(t, core.Match{Not: true, Values: []int64{3}}, state.From)

@@ -2,7 +2,7 @@ package config
 
 import "fmt"
 
-// The file as it is written. See docs/ham.md for what the keys mean.
+// The file as it is written. See docs/monitor-file.md for what the keys mean.
 
 type file struct {
 	Entity []entity `toml:"entity"`
