@@ -30,6 +30,8 @@ var provenElsewhere = map[string]string{
 var quicker = map[string][]string{
 	"go run ./cmd/pairmon demo":                     {"--kills", "2"},
 	"go run ./bench checkpoint":                     {"--quick"},
+	"go run ./bench report":                         {"--quick"},
+	"go run ./bench restore":                        {"--quick"},
 	"go run ./examples/web --addr 127.0.0.1:8080":   {"--addr", "127.0.0.1:0"},
 	"go run ./examples/redis --addr 127.0.0.1:7000": {"--addr", "127.0.0.1:0"},
 	"go run ./bench serve":                          {"--quick"},
@@ -92,7 +94,7 @@ func runAll(t *testing.T, commands []string) {
 		}
 		require.Truef(t, len(words) > 2 && words[0] == "go" && words[1] == "run", "%q: expected go run PACKAGE …, or a reason in this test", command)
 		cmd := exec.CommandContext(ctx, build(t, dir, words[2]), words[3:]...)
-		cmd.Env = append(os.Environ(), "TANDEM_DIR="+run)
+		cmd.Env = append(os.Environ(), "TANDEM_DIR="+run, "TMPDIR="+dir) // a command that leaves files for its user leaves them there
 		if inBackground {
 			start(t, cmd, run)
 			continue

@@ -94,13 +94,14 @@ func (c *Client) askVia(ctx context.Context, what string, r Request) (a talk.Ans
 		if conn, err = c.current(); err == nil {
 			a, err = talk.Ask(ctx, conn, r)
 		}
-		if errors.Is(err, receive.ErrWrongID) {
+		if over(err) {
 			if lost := c.redial(ctx, conn); lost != nil {
 				return a, conn, fmt.Errorf("cannot %s: %w", what, errors.Join(lost, err))
 			}
 			if repeatable(r) || !receive.MayBeApplied(err) {
 				continue
 			}
+			err = fmt.Errorf("%w: %w", ErrNewHAM, err)
 		}
 		if errors.Is(err, receive.ErrPathDown) {
 			err = fmt.Errorf("%w: %w", ErrNoHAM, err)
@@ -112,7 +113,14 @@ func (c *Client) askVia(ctx context.Context, what string, r Request) (a talk.Ans
 	}
 }
 
+// over tells of errors after which an open is of no use any more: HAM was started anew, was stopped, or somebody else has noticed
+// that and has closed it.
+func over(err error) bool {
+	return errors.Is(err, receive.ErrWrongID) || errors.Is(err, receive.ErrStopping) || errors.Is(err, receive.ErrNotOpen)
+}
+
 // repeatable tells of requests that, made twice, have the outcome of one.
 func repeatable(r Request) bool {
-	return r.Attach != nil || r.Declare != nil && !r.Declare.Create
+	looks := r.Control != nil && (r.Control.Verb == VerbosityGet || r.Control.Verb == GetFlags)
+	return looks || r.Attach != nil || r.Declare != nil && !r.Declare.Create
 }

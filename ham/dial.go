@@ -60,9 +60,6 @@ func Dial(ctx context.Context, opts ...Option) (*Client, error) {
 	}
 	err := c.opt.locate()
 	if err == nil {
-		err = c.opt.runs()
-	}
-	if err == nil {
 		err = c.redial(ctx, nil)
 	}
 	if err != nil {
@@ -118,6 +115,9 @@ func (c *Client) redial(ctx context.Context, old *receive.Conn) error {
 	if conn, err := c.current(); err != nil || conn != old {
 		return err
 	}
+	if err := c.opt.runs(); err != nil {
+		return err
+	}
 	conn, err := c.opt.dial(ctx)
 	if err != nil {
 		return err
@@ -160,12 +160,8 @@ func harmless() Request { return Request{Control: &Control{Verb: VerbosityGet}} 
 
 // ping makes sure that HAM knows our open, and returns it: another one if there is a new HAM.
 func (c *Client) ping(ctx context.Context) (*receive.Conn, error) {
-	for {
-		_, conn, err := c.askVia(ctx, "reach HAM", harmless())
-		if !errors.Is(err, receive.ErrWrongID) || ctx.Err() != nil {
-			return conn, err
-		}
-	}
+	_, conn, err := c.askVia(ctx, "reach HAM", harmless())
+	return conn, err
 }
 
 // current returns the open that requests use.

@@ -1,8 +1,8 @@
 // Package ham is the client of HAM, the monitor that keeps processes and process pairs running (command pairmon).
 //
 // Invariant: what a client asks for is done once or refused, whatever becomes of HAM meanwhile; who follows what happens
-// gets each happening once and in order, or is told how many there were that nobody keeps any more; and a process that has attached
-// itself stays attached for as long as it lives and wants to, through HAM's takeovers and through its restart, and notices none.
+// gets each happening once and in order, or is told that some are not kept any more; and a process that has attached itself
+// stays attached for as long as it lives and wants to, through HAM's takeovers and through its restart, and notices none.
 //
 // # The model
 //
@@ -35,7 +35,7 @@
 // # Where things are
 //
 //	words.go, constants.go   the vocabulary, which is that of package core
-//	dial.go                  the connection
+//	dial.go, patience.go     the connection, and how long it is looked for
 //	ask.go                   what changes something
 //	self.go, keep.go         processes that attach themselves, and stay attached
 //	read.go                  what only looks

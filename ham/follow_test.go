@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -66,6 +67,67 @@ func TestWhoFollowsGetsEachHappeningOnceAndInOrder(t *testing.T) {
 		}
 	}
 	require.Equal(t, rings, n)
+}
+
+func TestWhoFollowsIsToldThatSomethingIsNotKeptAnyMore(t *testing.T) {
+	t.Parallel()
+	h := begin(t)
+	c, ctx := h.dial(), t.Context()
+	_, err := c.Declare(ctx, ham.Declare{Entity: &ham.Entity{Name: "bell"}})
+	require.NoError(t, err)
+	first, err := c.Root(ctx)
+	require.NoError(t, err)
+	var ringers sync.WaitGroup
+	for range 8 {
+		ringers.Go(func() {
+			for range 300 { // 2400 in all: more than are kept
+				if err := c.Raise(ctx, ham.Raise{Entity: "bell"}); err != nil {
+					t.Errorf("cannot ring: %v", err)
+				}
+			}
+		})
+	}
+	ringers.Wait()
+	var errs []error
+	for x, err := range c.Follow(ctx, first.Seq) {
+		if err == nil {
+			require.Equal(t, "bell", x.Entity)
+			break
+		}
+		errs = append(errs, err)
+	}
+	require.Len(t, errs, 1)
+	require.ErrorIs(t, errs[0], ham.ErrMissed)
+}
+
+func TestWhoFollowsIsToldThatHAMHasBegunAnew(t *testing.T) {
+	t.Parallel()
+	h := begin(t)
+	c := h.dial()
+	ctx, cancel := context.WithTimeout(t.Context(), within)
+	defer cancel()
+	_, err := c.Declare(ctx, ham.Declare{Entity: &ham.Entity{Name: "old"}})
+	require.NoError(t, err)
+	anew, began := false, false
+	for x, err := range c.Follow(ctx, 0) {
+		if errors.Is(err, ham.ErrNewHAM) {
+			anew = true
+			continue
+		}
+		require.NoError(t, err)
+		if x.Entity == "new" {
+			break
+		}
+		if x.Entity == "old" && !began {
+			began = true
+			h.end()
+			h.launch()
+			h.dial() // as soon as there is one
+			_, err = c.Declare(ctx, ham.Declare{Entity: &ham.Entity{Name: "new"}})
+			require.NoError(t, err)
+		}
+	}
+	require.True(t, anew)
 }
 
 func TestWatchTellsOfTheEndOfAProcessInOneCall(t *testing.T) {
@@ -144,11 +206,16 @@ func TestAnActionTellsAClientAcrossATakeover(t *testing.T) {
 		var m ham.Message
 		h.until("it is told", func() error { // while nobody listens the action fails
 			require.NoError(t, c.Raise(ctx, ham.Raise{Entity: "bell", Type: kind + 1}))
-			select {
-			case m = <-heard:
-				return nil
-			case <-time.After(100 * time.Millisecond):
-				return errors.New("not yet")
+			for late := time.After(100 * time.Millisecond); ; {
+				select {
+				case heardNow, more := <-heard:
+					require.True(t, more, "broken promise: the client goes on hearing")
+					if m = heardNow; m.Cause.Raise.Type == kind+1 { // not one of before
+						return nil
+					}
+				case <-late:
+					return errors.New("not yet")
+				}
 			}
 		})
 		require.Equal(t, "bell", m.Entity)

@@ -3,11 +3,13 @@ package ham_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -44,12 +46,50 @@ func TestMain(m *testing.M) {
 	if door := os.Getenv(envVisit); door != "" {
 		visit(door)
 	}
+	// Whatever HAM leaves behind becomes a child of this process.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	code := m.Run()
+	if err := nobodyLeft(); err != nil {
+		fmt.Fprintln(os.Stderr, "broken promise: HAM that was stopped leaves no process behind:", err)
+		code = 1
+	}
 	if err := traces(); err != nil {
 		fmt.Fprintln(os.Stderr, "broken promise: clients that were closed leave nothing behind:", err)
 		code = 1
 	}
 	os.Exit(code)
+}
+
+// nobodyLeft waits for the last child to end, and kills those that do not.
+func nobodyLeft() (err error) {
+	for end := time.Now().Add(within); ; time.Sleep(10 * time.Millisecond) {
+		pid, gone := unix.Wait4(-1, nil, unix.WNOHANG, nil)
+		switch {
+		case gone == unix.ECHILD:
+			return err
+		case pid == 0 && time.Now().After(end):
+			for _, child := range children() {
+				line, _ := os.ReadFile("/proc/" + child + "/cmdline")
+				err = errors.Join(err, fmt.Errorf("%s %q had to be killed", child, line))
+				if pid, e := strconv.Atoi(child); e == nil {
+					_ = unix.Kill(pid, unix.SIGKILL)
+				}
+			}
+		}
+	}
+}
+
+// children returns the pids of our children, each of which belongs to one of our threads.
+func children() (pids []string) {
+	tasks, _ := filepath.Glob("/proc/self/task/*/children")
+	for _, t := range tasks {
+		b, _ := os.ReadFile(t)
+		pids = append(pids, strings.Fields(string(b))...)
+	}
+	return pids
 }
 
 // traces looks for goroutines and heartbeat words that have no owner any more.
@@ -95,6 +135,7 @@ type host struct {
 	testing.TB
 	dir  string // run directory
 	door string // directory for other users
+	end  func() // ends HAM and its keeper
 }
 
 // begin starts HAM; at the end of the test it is stopped, with all that it runs.
@@ -134,7 +175,7 @@ func (h *host) launch() {
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.WaitDelay = time.Second
 	require.NoError(h, cmd.Start())
-	h.Cleanup(func() {
+	h.end = sync.OnceFunc(func() {
 		_ = cmd.Process.Signal(unix.SIGTERM)
 		late := time.AfterFunc(2*within, func() {
 			h.Errorf("broken promise: HAM stops when its keeper is asked to")
@@ -146,6 +187,7 @@ func (h *host) launch() {
 			h.Logf("the log of HAM:\n%s", log)
 		}
 	})
+	h.Cleanup(h.end)
 }
 
 // again is this program once more.

@@ -1,16 +1,23 @@
-// Command pairmon shows, commands and upgrades the pairs of this host, and demonstrates what a pair is.
+// Command pairmon runs HAM, the monitor that keeps programs and process pairs running, shows and commands what it watches, upgrades the
+// pairs of this host, and demonstrates what a pair is.
 //
-// Invariant: it asks nobody for what it shows (a pair that hangs is shown as it is), and it ends with status 0 only if what
-// was asked for is true: a demo in which a request was lost or made twice fails.
+// Invariant: it asks nobody for what it shows of pairs (a pair that hangs is shown as it is), and it ends with status 0 only if what
+// was asked for is true: a demo in which a request was lost or made twice fails, and so does a drill after which a pair is not
+// protected. Only run ends with the status of its command.
 package main
 
 import (
 	"errors"
 	"fmt"
 	"os"
+
+	"github.com/1fb4ed1c/tandem/ham/daemon"
 )
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() {
+	daemon.Main() // of a half of HAM, or of what it starts, nothing else is run
+	os.Exit(run(os.Args[1:]))
+}
 
 // Exit statuses.
 const (

@@ -16,8 +16,8 @@ import (
 // commandWithin bounds every command to a pair: a switch takes milliseconds, a stop waits for two processes to end.
 const commandWithin = 15 * time.Second
 
-// global holds the flags that every verb has.
-type global struct{ dir string }
+// global holds the flags that every verb has, and the one that those have which speak with HAM.
+type global struct{ dir, door string }
 
 // root returns the run directory.
 func (g *global) root() (string, error) {
@@ -31,7 +31,7 @@ func newRoot() *cobra.Command {
 	g := &global{}
 	cmd := &cobra.Command{
 		Use:           "pairmon",
-		Short:         "Shows and commands process pairs",
+		Short:         "Keeps programs and process pairs running, shows and commands them",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -44,10 +44,29 @@ func newRoot() *cobra.Command {
 	}
 	cmd.PersistentFlags().StringVar(&g.dir, "dir", "", "run directory (default: $TANDEM_DIR, or as the pairs choose it)")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	cmd.CompletionOptions.DisableDefaultCmd = true
-	cmd.AddCommand(newDemo(g), newStatus(g), newSwitch(g), newUpgrade(g), newStop(g), newBankMember())
+	cmd.AddGroup(&cobra.Group{ID: groupHAM, Title: "HAM, the monitor:"}, &cobra.Group{ID: groupLook, Title: "Looking:"},
+		&cobra.Group{ID: groupChange, Title: "What HAM watches:"}, &cobra.Group{ID: groupPairs, Title: "Pairs:"})
+	add := func(group string, verbs ...*cobra.Command) {
+		for _, v := range verbs {
+			v.GroupID = group
+			cmd.AddCommand(v)
+		}
+	}
+	add(groupHAM, newServe(g), newRun(g), newCheck(), newReload(g))
+	add(groupLook, newStatus(g), newEvents(g), newHistory(g), newLs(g), newCat(g), newTree(g), newMount(g))
+	add(groupChange, newAttach(g), newDetach(g), newStart(g), newStop(g), newRestart(g), newEnable(g), newDisable(g), newRaise(g), newState(g))
+	add(groupPairs, newSwitch(g), newUpgrade(g), newDrill(g), newDemo(g))
+	cmd.AddCommand(newBankMember(), newMan())
 	return cmd
 }
+
+// Groups of verbs in the help.
+const (
+	groupHAM    = "ham"
+	groupLook   = "look"
+	groupChange = "change"
+	groupPairs  = "pairs"
+)
 
 // takes checks the number of arguments, and says what is expected.
 func takes(least, most int, what string) cobra.PositionalArgs {

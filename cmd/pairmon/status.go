@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,16 +18,19 @@ func newStatus(g *global) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status [NAME]",
-		Short: "Show the pairs of this host, or one of them",
-		Long: "Show the pairs of this host, or one of them. Nobody is asked: what a pair has published is read, and the\n" +
-			"kernel says which of its processes live. So it is true even when nobody answers.",
-		Args: takes(0, 1, "the NAME of a pair, or nothing for all"),
+		Short: "Show the pairs of this host and the entities of HAM, or one of them",
+		Long: "Show the pairs of this host and the entities of HAM, or one of them. No pair is asked: what it has published is read, and the\n" +
+			"kernel says which of its processes live. So it is true even when nobody answers. HAM is asked, and not waited for.",
+		Args:              takes(0, 1, "the NAME of a pair or an entity, or nothing for all"),
+		ValidArgsFunction: g.completeBoth,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			root, err := g.root()
 			if err != nil {
 				return err
 			}
 			s := survey(root, args)
+			s.askHAM(g, args)
+			s.settle(args)
 			if asJSON {
 				err = s.writeJSON(cmd.OutOrStdout())
 			} else {
@@ -36,7 +40,7 @@ func newStatus(g *global) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
-	return cmd
+	return g.asksHAM(cmd)
 }
 
 // pairState is what a pair is, judged by its page and by which of its processes live.
@@ -65,15 +69,30 @@ type memberStatus struct {
 
 // surveyed is all that there is to show.
 type surveyed struct {
-	root   string
-	Pairs  []pairStatus `json:"pairs"`
-	Errors []string     `json:"errors,omitempty"` // pages that cannot be read
-	unread []error
+	root     string
+	Pairs    []pairStatus   `json:"pairs"`
+	HAM      *hamStatus     `json:"ham"`      // nil: none runs
+	Entities []entityStatus `json:"entities"` // that HAM watches
+	Errors   []string       `json:"errors,omitempty"`
+	unread   []error        // pages that cannot be read, and why HAM does not answer
+}
+
+// fail notes what could not be shown.
+func (s *surveyed) fail(err error) { s.unread = append(s.unread, err) }
+
+// settle makes up the errors. A name that is an entity need not be a pair.
+func (s *surveyed) settle(names []string) {
+	if len(names) > 0 && len(s.Entities) > 0 {
+		s.unread = slices.DeleteFunc(s.unread, func(err error) bool { return errors.Is(err, registry.ErrNoPair) || errors.Is(err, registry.ErrBadName) })
+	}
+	for _, err := range s.unread {
+		s.Errors = append(s.Errors, err.Error())
+	}
 }
 
 // survey reads one pair, or all.
 func survey(root string, names []string) surveyed {
-	s := surveyed{root: root, Pairs: []pairStatus{}}
+	s := surveyed{root: root, Pairs: []pairStatus{}, Entities: []entityStatus{}}
 	var pages []registry.Page
 	if len(names) == 0 {
 		pages, s.unread = registry.List(root)
@@ -81,13 +100,10 @@ func survey(root string, names []string) surveyed {
 	for _, name := range names {
 		p, err := registry.Read(root, name)
 		if err != nil {
-			s.unread = append(s.unread, err)
+			s.fail(err)
 			continue
 		}
 		pages = append(pages, p)
-	}
-	for _, err := range s.unread {
-		s.Errors = append(s.Errors, err.Error())
 	}
 	for _, p := range pages {
 		s.Pairs = append(s.Pairs, judge(p, proc.ID.Alive))

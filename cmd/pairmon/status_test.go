@@ -114,7 +114,7 @@ func TestStatusShowsWhatIsDownAndSaysWhatItCannotRead(t *testing.T) {
 	require.Equal(t, "no pairs under "+w.dir+"\n", out)
 	out, _, status = w.pairmon(t, "status", "--json")
 	require.Zero(t, status)
-	require.Equal(t, `{"pairs":[]}`+"\n", out)
+	require.Equal(t, `{"pairs":[],"ham":null,"entities":[]}`+"\n", out)
 
 	me := self(t)
 	recycled := &registry.Member{PID: me.PID, Start: me.Start + 1, Since: time.Now()} // this pid, but a process of before

@@ -11,15 +11,23 @@ import (
 	"github.com/1fb4ed1c/tandem/internal/registry"
 )
 
-// writeTable shows the pairs to a person.
+// writeTable shows everything to a person.
 func (s *surveyed) writeTable(w io.Writer, now time.Time) error {
-	if len(s.Pairs) == 0 {
-		if len(s.unread) > 0 { // the errors say more
-			return nil
+	switch {
+	case len(s.Pairs) > 0:
+		if err := s.writePairs(w, now); err != nil {
+			return err
 		}
-		_, err := fmt.Fprintf(w, "no pairs under %s\n", s.root)
-		return err
+		if s.HAM != nil {
+			fmt.Fprintln(w)
+		}
+	case len(s.unread) == 0 && s.HAM == nil: // otherwise the errors, or HAM, say more
+		fmt.Fprintf(w, "no pairs under %s\n", s.root)
 	}
+	return s.writeEntities(w)
+}
+
+func (s *surveyed) writePairs(w io.Writer, now time.Time) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(t, "NAME\tSTATE\tPRIMARY\tBACKUP\tAGE\tEPOCH\tTAKEOVERS\tSWITCHES\tREQUESTS\tNOTICE")
 	for i := range s.Pairs {

@@ -13,9 +13,10 @@ import (
 
 func newSwitch(g *global) *cobra.Command {
 	return &cobra.Command{
-		Use:   "switch NAME",
-		Short: "Exchange the roles of a pair: its backup serves, its primary becomes the backup",
-		Args:  takes(1, 1, "the NAME of a pair"),
+		Use:               "switch NAME",
+		Short:             "Exchange the roles of a pair: its backup serves, its primary becomes the backup",
+		Args:              takes(1, 1, "the NAME of a pair"),
+		ValidArgsFunction: g.completePairs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			root, err := g.root()
 			if err != nil {

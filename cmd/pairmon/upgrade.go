@@ -23,7 +23,8 @@ func newUpgrade(g *global) *cobra.Command {
 		Long: "Replace both processes of a pair by those of another program, while it serves. BINARY becomes the backup, is\n" +
 			"filled, becomes the primary, and replaces the other process in the same way. A program that cannot take over\n" +
 			"changes nothing: the pair goes on as it was. To repeat an upgrade completes one that could not be completed.",
-		Args: takes(2, 2, "the NAME of a pair and the path of a BINARY"),
+		Args:              takes(2, 2, "the NAME of a pair and the path of a BINARY"),
+		ValidArgsFunction: g.completePairs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if within <= 0 {
 				return usageError{fmt.Errorf("--within %v: want more than nothing", within)}

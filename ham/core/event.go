@@ -67,6 +67,7 @@ type Exit struct {
 // Beats are the entities of which a heartbeat was seen since the last look; one scan of all words is one event.
 type Beats struct {
 	Entities []string
+	Seen     []time.Duration // CLOCK_MONOTONIC of each; nil: now
 }
 
 // Notified is one message of an entity in the protocol of sd_notify(3). Fields may come together.

@@ -54,14 +54,25 @@ func (m *Machine) unwatchBeats(e *Entity) {
 	delete(m.beats, e.Name)
 }
 
-// beat takes in a heartbeat.
-func (m *Machine) beat(name string) {
+// seen takes in heartbeats, some of which may have been seen a while ago.
+func (m *Machine) seen(s *Beats) {
+	for i, name := range s.Entities {
+		ago := time.Duration(0)
+		if i < len(s.Seen) {
+			ago = max(m.now.At-s.Seen[i]-m.late, 0) // the time in which this process did not run is on nobody's account
+		}
+		m.beat(name, ago)
+	}
+}
+
+// beat takes in a heartbeat that came so long ago.
+func (m *Machine) beat(name string, ago time.Duration) {
 	b, ok := m.beats[name]
 	if !ok {
 		return
 	}
-	b.wall = m.now.Wall
-	m.beats[name] = m.beaten(b, m.now.At)
+	b.wall = m.now.Wall - int64(ago)
+	m.beats[name] = m.beaten(b, m.now.At-ago)
 	e := m.look(name)
 	if e.Pulse.State == MissedLow || e.Pulse.State == MissedHigh {
 		e = m.edit(name)

@@ -55,9 +55,7 @@ func (m *Machine) handle(ev *Event) {
 	case ev.Request != nil:
 		m.request(ev.Request)
 	case ev.Beats != nil:
-		for _, name := range ev.Beats.Entities {
-			m.beat(name)
-		}
+		m.seen(ev.Beats)
 	case ev.Exited != nil:
 		m.exited(ev.Exited)
 	case ev.Spawned != nil:

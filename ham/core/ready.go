@@ -88,7 +88,7 @@ func (m *Machine) notified(n *Notified) {
 		return
 	}
 	if n.Watchdog {
-		m.beat(n.Entity)
+		m.beat(n.Entity, 0)
 	}
 	e = m.edit(n.Entity)
 	if n.MainPID != 0 && (n.MainPID != e.Process.PID || n.MainStart != e.Process.Start) {

@@ -40,6 +40,10 @@ func TestRulesOfHeartbeats(t *testing.T) {
 		{name: "a watcher that was late itself holds that time against nobody", given: given(running(with(second))),
 			when: when(wakesLate(time.Minute), says("1"), sleeps(100*time.Millisecond), beats("e"), sleeps(2*time.Second), says("2"), sleeps(time.Second)), then: then("1", "2", "log low"), holds: happened("watcher late")},
 		{name: "a watcher that was late: who beats no more is found all the same", given: given(running(with(second))), when: when(wakesLate(time.Minute), says("1"), sleeps(5*time.Second)), then: then("1", "log low", "log high")},
+		{name: "a beat counts from when it was seen, not from when it was told", given: given(running(with(second)), sleeps(1500*time.Millisecond)),
+			when: when(beatAgo("e", 500*time.Millisecond), sleeps(1999*time.Millisecond), says("1"), sleeps(time.Millisecond)), then: then("1", "log low")},
+		{name: "a watcher that was late: what it saw before is no older for that", given: given(running(with(second)), sleeps(2*time.Second)),
+			when: when(beatLate("e", time.Minute), sleeps(1999*time.Millisecond), says("1"), sleeps(time.Millisecond)), then: then("1", "log low")},
 		{name: "HAM's takeover: everybody has the time of one more start", given: given(running(with(second)), sleeps(2*time.Second)), when: when(takesOver(), sleeps(2*time.Second), says("1"), sleeps(time.Second)),
 			then: then("watch e 101", "watchbeats e", "1", "log low")},
 		{name: "HAM's takeover: what was missed stays missed, and is not told twice", given: given(running(with(second)), sleeps(5*time.Second), takesOver()), when: when(sleeps(time.Minute), beats("e")), then: then("log recovered")},
@@ -61,6 +65,22 @@ func TestRulesOfHeartbeats(t *testing.T) {
 		{name: "hung, so killed and restarted: in one list and one condition each", given: given(running(with(second, lives(), named("hung", on(OnHeartbeatMissedHigh, RearmCondition, ActionSpec{Name: "kill", Kill: &Kill{}}))))),
 			when: when(sleeps(5*time.Second), dies("e"), succeeds("end e"), born("e")), then: then("log low", "end e", "unwatchbeats e", "log high", "spawn e", "watchbeats e")},
 	})
+}
+
+// beatAgo tells of a beat that was seen a while ago.
+func beatAgo(name string, ago time.Duration) step {
+	return func(w *world) {
+		w.step(Event{Beats: &Beats{Entities: []string{name}, Seen: []time.Duration{w.now - ago}}})
+	}
+}
+
+// beatLate tells of a beat that was seen now, when much time has passed in which nothing ran.
+func beatLate(name string, by time.Duration) step {
+	return func(w *world) {
+		seen := w.now
+		w.now = w.wake + by
+		w.step(Event{Beats: &Beats{Entities: []string{name}, Seen: []time.Duration{seen}}})
+	}
 }
 
 // wakesLate lets time pass without the tick that was asked for, until long after.

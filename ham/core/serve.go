@@ -76,7 +76,7 @@ func (m *Machine) beatRequest(by Peer, r *Beat) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	m.beat(at.e.Name)
+	m.beat(at.e.Name, 0)
 	return Reply{Handle: at.handle()}, nil
 }
 

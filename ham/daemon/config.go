@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 
 	"golang.org/x/sys/unix"
 
@@ -27,6 +28,9 @@ type Config struct {
 	Logger *slog.Logger // nil: slog.Default()
 }
 
+// collectAfter makes a half collect its garbage when that is so many percent of what it holds: it holds much, and allocates little.
+const collectAfter = 25
+
 // halfName is argv[0] of a half of HAM; its argument is a HalfConfig in JSON. It is not in the environment, for what HAM starts inherits
 // that.
 const halfName = "tandem-ham"
@@ -44,6 +48,7 @@ func Main() {
 		// To stop HAM is for the explicit verb: a signal that was meant for its terminal, or its keeper, is not. They are caught and not
 		// ignored, for what is ignored is ignored by what HAM starts, too.
 		signal.Notify(make(chan os.Signal, 1), unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT)
+		debug.SetGCPercent(collectAfter)
 		err = c.Run(context.Background())
 	}
 	if err != nil {

@@ -18,7 +18,9 @@ import (
 )
 
 const (
-	logSize   = 16 << 20        // a quarter bounds what one event may change
+	// A quarter bounds what one event may change: some hundred records. Each half keeps one more log at hand, for the pair that it
+	// may have to found.
+	logSize   = 8 << 20
 	hangAfter = 2 * time.Second // to begin the journal of 10,000 entities anew takes a part of that
 )
 
@@ -38,14 +40,13 @@ type half struct {
 	groups groups
 
 	// Of the primary only.
-	machine  *core.Machine
-	hands    *hands.Hands
-	journal  *journal
-	feed     *feed
-	reader   *reader
-	self     *selfWatch
-	replies  map[uint64]core.Reply // of the request that is handled
-	requests uint64
+	machine *core.Machine
+	hands   *hands.Hands
+	journal *journal
+	feed    *feed
+	reader  *reader
+	self    *selfWatch
+	at      time.Duration // of the last event
 
 	follower *hands.Follower // of the guardian: keeps what the hands hold
 }
@@ -123,7 +124,6 @@ func (h *half) promoted(c *pair.Call, how pair.Promotion) error {
 	planned := how.Planned || how.First && !adopts // to be founded with nothing to go on from is no failure
 	h.step(c, core.Event{Resumed: &core.Resumed{PID: os.Getpid(), Planned: planned, Anew: adopts}})
 	h.self = watchSelf(h)
-	h.adoptRunning()
 	return nil
 }
 
@@ -178,7 +178,13 @@ func (h *half) closed(c *pair.Call) error {
 
 // step advances the machine within a call, and plans what it wants done for the time after the commit.
 func (h *half) step(c *pair.Call, ev core.Event) (reply *core.Reply) {
+	seen := ev.At
 	ev.At, ev.Wall, ev.Seed = time.Duration(c.Monotonic()), c.Now().UnixNano(), c.Rand().Uint64()
+	if ev.Exited != nil {
+		ev.At = seen // not when its turn has come
+	}
+	ev.At = max(ev.At, h.at)
+	h.at = ev.At
 	effects := h.machine.Step(ev)
 	changed := h.rec.take()
 	for _, e := range effects {

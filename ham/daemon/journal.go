@@ -58,30 +58,36 @@ func (j *journal) load() ([]batch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the journal: %w", err)
 	}
+	boot, all, left, err := parseJournal(b)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("cannot read the journal %s: %w", j.path, err)
+	case boot != bootID():
+		j.log.Info("the journal is of another boot, and counts for nothing", "path", j.path)
+		return nil, nil
+	case left > 0:
+		j.log.Warn("the journal ends within a frame", "path", j.path, "bytes", left)
+	}
+	return all, err
+}
+
+// parseJournal returns the batches of a journal, the boot that it is of, and how many bytes at its end are no whole frame.
+func parseJournal(b []byte) (boot string, all []batch, left int, err error) {
 	frame, b, ok := cutFrame(b)
 	var h journalHeader
 	if !ok || codec.Decode(frame, &h) != nil || h.Magic != journalMagic {
-		return nil, fmt.Errorf("cannot read the journal %s: expected a file that begins with %q", j.path, journalMagic)
+		return "", nil, 0, fmt.Errorf("expected a file that begins with %q", journalMagic)
 	}
-	if h.Boot != bootID() {
-		j.log.Info("the journal is of another boot, and counts for nothing", "path", j.path)
-		return nil, nil
-	}
-	var all []batch
 	for {
 		if frame, b, ok = cutFrame(b); !ok {
-			break
+			return h.Boot, all, len(b), nil
 		}
 		var x batch
 		if err := codec.Decode(frame, &x); err != nil {
-			return all, fmt.Errorf("cannot read frame %d of the journal: %w", len(all)+1, err)
+			return h.Boot, all, len(b), fmt.Errorf("frame %d: %w", len(all)+1, err)
 		}
 		all = append(all, x)
 	}
-	if len(b) > 0 {
-		j.log.Warn("the journal ends within a frame", "path", j.path, "bytes", len(b))
-	}
-	return all, nil
 }
 
 // cutFrame returns the first frame and the rest. Not ok: there is no whole frame; rest is b then.
@@ -107,9 +113,15 @@ func appendFrame(dst []byte, v any) ([]byte, error) {
 	if len(body) > maxFrame {
 		return dst[:at], fmt.Errorf("a frame of %d bytes, expected at most %d", len(body), maxFrame)
 	}
-	binary.LittleEndian.PutUint32(dst[at:], uint32(len(body)))
-	binary.LittleEndian.PutUint32(dst[at+4:], crc32.Checksum(body, castagnoli))
+	seal(dst[at:])
 	return dst, nil
+}
+
+// seal fills in the head of a frame.
+func seal(frame []byte) {
+	body := frame[8:]
+	binary.LittleEndian.PutUint32(frame, uint32(len(body)))
+	binary.LittleEndian.PutUint32(frame[4:], crc32.Checksum(body, castagnoli))
 }
 
 // write adds a batch. all returns every record, for a file that is begun anew.
@@ -132,8 +144,9 @@ func (j *journal) write(b *batch, all func() batch) {
 	j.broken = time.Time{}
 }
 
-func (j *journal) append(b *batch) (err error) {
-	if j.buf, err = appendFrame(j.buf[:0], b); err != nil {
+// append writes one frame.
+func (j *journal) append(v any) (err error) {
+	if j.buf, err = appendFrame(j.buf[:0], v); err != nil {
 		return err
 	}
 	n, err := j.f.Write(j.buf)
@@ -146,23 +159,12 @@ const entitiesPerFrame = 256
 
 // rewrite begins the file anew with all records. The old one counts until the new one is complete.
 func (j *journal) rewrite(all batch) error {
-	b, err := appendFrame(nil, journalHeader{journalMagic, bootID()})
-	for first := true; err == nil && (first || len(all.Entities) > 0); first = false {
-		n := min(len(all.Entities), entitiesPerFrame)
-		part := batch{Entities: all.Entities[:n]}
-		if all.Entities = all.Entities[n:]; len(all.Entities) == 0 {
-			part.Root, part.Jobs, part.History = all.Root, all.Jobs, all.History
-		}
-		b, err = appendFrame(b, part)
-	}
-	if err != nil {
-		return err
-	}
 	f, err := os.OpenFile(j.path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
-	if _, err = f.Write(b); err == nil {
+	fresh := &journal{path: j.path, log: j.log, f: f, buf: j.buf}
+	if err = fresh.fill(all); err == nil {
 		err = os.Rename(f.Name(), j.path)
 	}
 	if err != nil {
@@ -171,8 +173,23 @@ func (j *journal) rewrite(all batch) error {
 		return err
 	}
 	j.close()
-	j.f, j.size, j.whole = f, int64(len(b)), int64(len(b))
+	fresh.whole = fresh.size
+	*j = *fresh
 	return nil
+}
+
+// fill writes all records to an empty file, frame by frame: all of it at once would be a large part of what HAM takes of the memory.
+func (j *journal) fill(all batch) error {
+	err := j.append(journalHeader{journalMagic, bootID()})
+	for first := true; err == nil && (first || len(all.Entities) > 0); first = false {
+		n := min(len(all.Entities), entitiesPerFrame)
+		part := batch{Entities: all.Entities[:n]}
+		if all.Entities = all.Entities[n:]; len(all.Entities) == 0 {
+			part.Root, part.Jobs, part.History = all.Root, all.Jobs, all.History
+		}
+		err = j.append(part)
+	}
+	return err
 }
 
 func (j *journal) close() {

@@ -30,11 +30,16 @@ type keeper struct {
 	root string
 	log  *slog.Logger
 
-	begun    time.Time     // when HAM was started last
+	begun    time.Time     // when HAM was started last; zero: it was not
+	before   string        // instance that was there then
+	first    proc.ID       // the half that was started then: it is not on the page at once
 	delay    time.Duration // before it is started again
 	instance string        // that the entities were declared to
 	declared chan error    // outcome of a declaration that is under way; nil: none is
-	stopping time.Time     // when HAM was asked to stop; zero: it was not
+	stopping time.Time     // when everything was to be stopped; zero: it is not
+	asked    string        // instance that has been asked to stop
+	asking   chan error    // outcome of that; nil: it is not being asked
+	ending   chan error    // outcome of asking HAM to end the one entity; nil: it was not asked
 	exit     int
 }
 
@@ -42,6 +47,7 @@ const (
 	keepEvery = 100 * time.Millisecond // between two looks
 	minDelay  = 100 * time.Millisecond // before HAM is started again
 	maxDelay  = 10 * time.Second
+	beginsIn  = 10 * time.Second // a half that has been started shows itself within this time
 	healthyIn = 10 * time.Second // HAM that has lived so long is started again at once
 	stopEnds  = 2 * time.Minute  // after it was asked to stop everything
 )
@@ -49,7 +55,7 @@ const (
 // Keep starts HAM and stays until it has been stopped: by its verb, by SIGTERM or SIGINT to this process, or by the end of ctx. Should
 // both halves of HAM die it starts them again, after growing delays; HAM then goes on with what it watched. The process becomes
 // the one that inherits the orphans below it, and reaps them; so it is fit to be process 1 of a container. exit is 0, or that of the
-// entity Config.Once. One process keeps HAM in a run directory: ErrKept.
+// entity Config.Once, which SIGTERM and SIGINT stop then; a second one stops HAM at once. One process keeps HAM in a run directory: ErrKept.
 func Keep(ctx context.Context, c Config) (exit int, err error) {
 	k := &keeper{cfg: c, log: c.Logger, root: c.RunDir}
 	if k.log == nil {
@@ -115,7 +121,7 @@ func (k *keeper) run(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			k.stop(work)
+			k.stop()
 			ctx = work
 		case sig := <-signals:
 			k.signalled(work, sig.(syscall.Signal))
@@ -123,6 +129,16 @@ func (k *keeper) run(ctx context.Context) error {
 			k.declared = nil
 			if err != nil {
 				k.log.Error("not all is watched that was to be", "cause", err)
+			}
+		case err := <-k.asking:
+			k.asking = nil
+			if err != nil { // it is gone, or will be asked again
+				k.log.Warn("cannot ask HAM to stop", "cause", err)
+				k.asked = ""
+			}
+		case err := <-k.ending:
+			if err != nil { // it does not run
+				k.stop()
 			}
 		case <-tick.C:
 			k.checkOnce(work)
@@ -133,25 +149,45 @@ func (k *keeper) run(ctx context.Context) error {
 // look starts HAM if none of its halves lives. It reports whether HAM has been stopped.
 func (k *keeper) look(ctx context.Context) (done bool, err error) {
 	reap()
-	page, err := registry.Read(k.root, talk.Pair)
-	up := err == nil && (lives(page.Primary) || lives(page.Backup))
+	page, up := k.page()
+	if !up {
+		page, up = k.page() // its last words, if they came after they were looked for
+	}
+	stopping := !k.stopping.IsZero()
 	switch {
+	case up && stopping:
+		k.askToStop(ctx, page.Instance)
 	case up:
-		if page.Instance != k.instance && k.declared == nil && k.stopping.IsZero() {
+		if page.Instance != k.instance && k.declared == nil {
 			k.instance = page.Instance
 			k.declare(ctx, k.cfg.Entities)
 		}
-	case err == nil && page.Stopped && page.Instance == k.instance && !k.begun.IsZero():
+	case page.Stopped && k.knows(page.Instance):
 		return true, nil
-	case !k.stopping.IsZero():
-		return true, nil
+	case stopping && k.begun.IsZero() && k.instance == "":
+		return true, nil // there never was one
+	case k.first.PID != 0 && k.first.Alive() && time.Since(k.begun) < beginsIn:
 	case time.Since(k.begun) > k.delay:
-		return false, k.start()
+		return false, k.start(page.Instance)
 	}
-	if !k.stopping.IsZero() && time.Since(k.stopping) > stopEnds {
+	if stopping && time.Since(k.stopping) > stopEnds {
 		return true, fmt.Errorf("HAM has not stopped everything within %v", stopEnds)
 	}
 	return false, nil
+}
+
+// knows tells an instance of this keeper's time from one that was stopped before it.
+func (k *keeper) knows(instance string) bool {
+	return instance == k.instance || instance == k.asked || !k.begun.IsZero() && instance != k.before
+}
+
+// page returns the page of HAM, and whether a half of it lives.
+func (k *keeper) page() (page registry.Page, up bool) {
+	page, err := registry.Read(k.root, talk.Pair)
+	if err != nil {
+		return registry.Page{}, false
+	}
+	return page, lives(page.Primary) || lives(page.Backup)
 }
 
 func lives(m *registry.Member) bool {
@@ -159,7 +195,7 @@ func lives(m *registry.Member) bool {
 }
 
 // start starts HAM's first half, in a session of its own: what is typed at the keeper's terminal is not for HAM.
-func (k *keeper) start() error {
+func (k *keeper) start(before string) error {
 	b, err := json.Marshal(HalfConfig{RunDir: k.root, Door: k.cfg.Door})
 	if err != nil {
 		return err
@@ -171,14 +207,15 @@ func (k *keeper) start() error {
 		}
 		k.log.Warn("both halves of HAM are gone: it is started again")
 	}
-	k.begun = time.Now()
+	k.begun, k.before = time.Now(), before
 	p, err := os.StartProcess("/proc/self/exe", []string{halfName, string(b)}, &os.ProcAttr{
 		Files: []*os.File{nil, os.Stdout, os.Stderr}, Sys: &syscall.SysProcAttr{Setsid: true}})
 	if err != nil {
 		k.log.Error("cannot start HAM", "cause", err)
 		return nil // again after the delay
 	}
-	return p.Release() // reap takes its status
+	k.first, _ = proc.Identify(p.Pid) // an error: it is gone already
+	return p.Release()                // reap takes its status
 }
 
 // reap takes the status of every child that has ended: halves of HAM, and orphans of theirs.
@@ -200,7 +237,11 @@ func (k *keeper) signalled(ctx context.Context, sig syscall.Signal) {
 	switch {
 	case sig == unix.SIGCHLD:
 	case sig == unix.SIGTERM || sig == unix.SIGINT:
-		k.stop(ctx)
+		if k.cfg.Once != "" && k.ending == nil {
+			k.end(ctx)
+		} else {
+			k.stop()
+		}
 	case k.cfg.Once != "":
 		if e := k.once(ctx); e != nil && e.Alive() {
 			if p, err := proc.Open(proc.ID{PID: e.Process.PID, Start: e.Process.Start}); err == nil {
@@ -223,18 +264,37 @@ func (k *keeper) signalled(ctx context.Context, sig syscall.Signal) {
 	}
 }
 
-// stop asks HAM to stop what it runs, and itself.
-func (k *keeper) stop(ctx context.Context) {
-	if !k.stopping.IsZero() {
-		return
-	}
-	k.stopping = time.Now()
+// end has the one entity ended, so that its status will be known before HAM is stopped.
+func (k *keeper) end(ctx context.Context) {
+	done := make(chan error, 1)
+	k.ending = done
+	entity := core.Handle{Path: core.Path{Entity: k.cfg.Once}}
 	go func() {
 		ctx, cancel := context.WithTimeout(ctx, stopEnds)
 		defer cancel()
-		if err := ask(ctx, k.root, core.Request{Control: &core.Control{Verb: core.StopAll}}); err != nil {
-			k.log.Error("cannot ask HAM to stop", "cause", err)
-		}
+		done <- ask(ctx, k.root, core.Request{Control: &core.Control{Path: entity, Verb: core.StopProcess}})
+	}()
+}
+
+// stop has everything stopped, and then HAM.
+func (k *keeper) stop() {
+	if k.stopping.IsZero() {
+		k.stopping, k.delay = time.Now(), minDelay
+	}
+}
+
+// askToStop asks HAM to stop what it runs, and itself: each instance once, for should both halves die before they have done so
+// another one has to.
+func (k *keeper) askToStop(ctx context.Context, instance string) {
+	if k.asked == instance || k.asking != nil {
+		return
+	}
+	done := make(chan error, 1)
+	k.asked, k.asking = instance, done
+	go func() {
+		ctx, cancel := context.WithTimeout(ctx, stopEnds)
+		defer cancel()
+		done <- ask(ctx, k.root, core.Request{Control: &core.Control{Verb: core.StopAll}})
 	}()
 }
 
@@ -275,7 +335,7 @@ func (k *keeper) checkOnce(ctx context.Context) {
 		return
 	}
 	k.exit = exitStatus(e.LastExit)
-	k.stop(ctx)
+	k.stop()
 }
 
 // once returns the entity that HAM is kept for, nil if HAM does not tell now.

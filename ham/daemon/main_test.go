@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -38,7 +40,13 @@ const (
 	envRole = "DAEMON_TEST_ROLE" // this process is a program that is watched: see roles
 )
 
+// long has whole matrices of kills run instead of samples: go test ./ham/daemon -long -timeout 20m.
+var long = flag.Bool("long", false, "kill HAM everywhere, not here and there")
+
 func TestMain(m *testing.M) {
+	if doomed := os.Getenv(envDoom); doomed != "" && len(os.Args) == 2 && os.Args[0] == daemon.HalfName {
+		os.Exit(doomedHalf(doomed))
+	}
 	daemon.Main()
 	if role := os.Getenv(envRole); role != "" {
 		os.Exit(play(role))
@@ -50,6 +58,12 @@ func TestMain(m *testing.M) {
 }
 
 func keep(root string) int {
+	if os.Getpid() == 1 { // in a pid namespace, which wants a /proc of its own
+		if err := errors.Join(unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""), unix.Mount("proc", "/proc", "proc", 0, "")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 2
+		}
+	}
 	c := daemon.Config{RunDir: root, Once: os.Getenv(envOnce)}
 	file := os.Getenv(envFile)
 	var err error
@@ -58,7 +72,12 @@ func keep(root string) int {
 		return 2
 	}
 	c.Reload = func(context.Context) ([]core.EntitySpec, error) { return config.Load(file) }
-	exit, err := daemon.Keep(context.Background(), c)
+	ctx, stop := context.WithCancel(context.Background())
+	go func() { // until the test is over, however it ends
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		stop()
+	}()
+	exit, err := daemon.Keep(ctx, c)
 	if err != nil {
 		slog.Error("the keeper ends", "cause", err)
 	}
@@ -71,6 +90,7 @@ type host struct {
 	root string
 	file string
 	log  *book
+	sys  syscall.SysProcAttr // of the keeper
 	cmd  *exec.Cmd
 	end  chan struct{} // closed when the keeper has ended
 }
@@ -96,11 +116,23 @@ func (l *book) String() string {
 // begin starts a HAM that watches what the TOML text says. $DIR in it is the test's own directory, $SELF this program.
 func begin(t *testing.T, toml string, env ...string) *host {
 	t.Helper()
+	return prepare(t, toml).begin(env...)
+}
+
+// prepare is begin without the beginning.
+func prepare(t *testing.T, toml string) *host {
+	t.Helper()
 	dir := t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o755))
 	h := &host{T: t, root: filepath.Join(dir, "run"), file: filepath.Join(dir, "ham.toml"), log: &book{}}
 	h.write(toml)
-	h.launch(env...)
-	t.Cleanup(h.finish)
+	return h
+}
+
+func (h *host) begin(env ...string) *host {
+	h.Helper()
+	h.launch(append(env, envDir+"="+h.dir(), doomed(h.dir()))...)
+	h.Cleanup(h.finish)
 	return h
 }
 
@@ -122,12 +154,17 @@ func (h *host) launch(env ...string) {
 	cmd := exec.Command(self)
 	cmd.Env = append(append(os.Environ(), envKeep+"="+h.root, envFile+"="+h.file), env...)
 	cmd.Stdout, cmd.Stderr = h.log, h.log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	stdin, err := cmd.StdinPipe()
+	require.NoError(h, err)
+	sys := h.sys
+	sys.Setpgid = true
+	cmd.SysProcAttr = &sys
 	cmd.WaitDelay = time.Second
 	require.NoError(h, cmd.Start())
 	end := make(chan struct{})
 	go func() {
 		_ = cmd.Wait()
+		_ = stdin.Close()
 		close(end)
 	}()
 	h.cmd, h.end = cmd, end
@@ -257,15 +294,19 @@ func (h *host) restarted(name string, times int) (e *core.Entity) {
 // story returns the history in words.
 func (h *host) story() (all []string) {
 	for _, l := range h.read(talk.Query{Op: talk.OpHistory}) {
-		if x := l.Happening; x != nil {
-			text := core.Path{Entity: x.Entity, Condition: x.Condition, Action: x.Action}.String() + " " + string(x.What)
-			if x.Text != "" {
-				text += ": " + x.Text
-			}
-			all = append(all, text)
+		if l.Happening != nil {
+			all = append(all, inWords(l.Happening))
 		}
 	}
 	return all
+}
+
+func inWords(x *core.Happening) string {
+	text := core.Path{Entity: x.Entity, Condition: x.Condition, Action: x.Action}.String() + " " + string(x.What)
+	if x.Text != "" {
+		text += ": " + x.Text
+	}
+	return text
 }
 
 // told counts the lines of the story that begin with text.
@@ -308,20 +349,13 @@ func (h *host) kill(pid int) {
 	h.until(fmt.Sprintf("%d is dead", pid), func() bool { return !id.Alive() })
 }
 
-// lines returns the lines of a file in the test's directory.
+// lines returns the whole lines of a file in the test's directory.
 func (h *host) lines(name string) []string {
 	b, err := os.ReadFile(filepath.Join(h.dir(), name))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	require.NoError(h, err)
-	return strings.Split(strings.TrimSuffix(string(b), "\n"), "\n")
-}
-
-func play(role string) int {
-	switch role {
-	case "sleep":
-		time.Sleep(time.Hour)
-	}
-	return 0
+	lines := strings.Split(string(b), "\n")
+	return lines[:len(lines)-1]
 }

@@ -173,14 +173,15 @@ func (r *reader) answer(c net.Conn, q *talk.Query) error {
 	return fmt.Errorf("unknown query %q: expected %s, %s, %s or %s", q.Op, talk.OpRoot, talk.OpEntities, talk.OpRunning, talk.OpHistory)
 }
 
-// onLoop has f called on the loop of the pair, where the records are, and waits for that.
+// onLoop has f called on the loop of the pair, where the records are, and returns when what f has seen is safe: before that a death
+// of HAM could undo it.
 func (r *reader) onLoop(f func()) error {
 	done := make(chan struct{})
-	r.h.calls.Post(func(*pair.Call) {
+	r.h.calls.Post(func(c *pair.Call) {
 		if r.h.machine != nil {
 			f()
+			c.After(func() { close(done) })
 		}
-		close(done)
 	})
 	select {
 	case <-done:

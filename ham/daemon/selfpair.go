@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"os"
+	"sync"
 	"time"
 
 	"github.com/1fb4ed1c/tandem/ham/core"
@@ -9,19 +10,30 @@ import (
 	"github.com/1fb4ed1c/tandem/internal/registry"
 )
 
-// selfWatch tells the machine who its guardian is.
+// selfWatch looks at the page of HAM's own pair. It tells the machine who its guardian is, and has the pairs taken in that ran
+// before this half was on the page: those that come later see it there, and say that they are there.
 type selfWatch struct {
-	quit, ended chan struct{}
+	quit    chan struct{}
+	running sync.WaitGroup
 }
 
-// selfEvery is how often the page is read while the pair has no guardian on it that should be there.
+// selfEvery is how often the page is read while somebody is not on it who should be.
 const selfEvery = 20 * time.Millisecond
 
 func watchSelf(h *half) *selfWatch {
-	w := &selfWatch{quit: make(chan struct{}), ended: make(chan struct{})}
+	w := &selfWatch{quit: make(chan struct{})}
 	changes, cancel := h.svc.Changes()
-	go func() {
-		defer close(w.ended)
+	w.running.Go(func() {
+		for !onPage(h.root) {
+			select {
+			case <-w.quit:
+				return
+			case <-time.After(selfEvery):
+			}
+		}
+		h.adoptRunning()
+	})
+	w.running.Go(func() {
 		defer cancel()
 		guardian := 0
 		var look <-chan time.Time
@@ -49,8 +61,14 @@ func watchSelf(h *half) *selfWatch {
 				h.events.Post(core.Event{Self: &core.SelfFacts{PID: os.Getpid(), GuardianPID: guardian, GuardianDied: was != 0}})
 			}
 		}
-	}()
+	})
 	return w
+}
+
+// onPage reports whether the page says that this process is HAM.
+func onPage(root string) bool {
+	page, err := registry.Read(root, talk.Pair)
+	return err == nil && page.Primary != nil && page.Primary.PID == os.Getpid()
 }
 
 // guardianOf returns the pid of HAM's synchronised backup, or 0.
@@ -64,5 +82,5 @@ func guardianOf(root string) int {
 
 func (w *selfWatch) close() {
 	close(w.quit)
-	<-w.ended
+	w.running.Wait()
 }

@@ -12,13 +12,18 @@ import (
 
 // beats looks at heartbeat words. Those with like periods are looked at together, so that one entity with a short period does
 // not have all others looked at as often.
+//
+// To tell of a beat costs more than to look. So what was seen is told, with its time, when it is needed: before a Tick, and at once
+// if it is the first beat, or comes after one is missed. The rest is told together, now and then.
 type beats struct {
 	h      *Hands
 	rounds *rounds
 
-	telling sync.Mutex // from a look until what it saw has been told
+	telling sync.Mutex // from a look until what it saw has been told, if it is to be
 
 	mu     sync.Mutex
+	untold []*beating    // that have moved
+	told   time.Duration // when beats were told last
 	all    map[string]*beating
 	groups map[time.Duration]*beatGroup // by the time between two looks
 	pages  map[proc.ID]*pages
@@ -28,9 +33,12 @@ type beats struct {
 type beating struct {
 	entity string
 	id     proc.ID
+	period time.Duration
 	every  time.Duration
-	word   *uint64 // nil: not found
-	last   uint64  // what it was at the last look
+	word   *uint64       // nil: not found
+	last   uint64        // what it was at the last look
+	seen   time.Duration // when it moved last; 0: it has not
+	untold bool
 
 	lookFor time.Duration // when to look for the word
 	pause   time.Duration // and how long after that again
@@ -52,6 +60,8 @@ const (
 	// Pauses between two searches for a word: its program may come to it late, or beat by messages and have none.
 	firstSearch = 20 * time.Millisecond
 	lastSearch  = 10 * time.Second
+	// tellEvery is how long a beat that nothing depends on is kept at most.
+	tellEvery = time.Second
 )
 
 func newBeats(h *Hands) *beats {
@@ -72,7 +82,7 @@ func lookEvery(period time.Duration) time.Duration {
 // watch looks at the word of an entity from now on, in place of the one before.
 func (b *beats) watch(w core.WatchBeats) {
 	b.unwatch(w.Entity)
-	x := &beating{entity: w.Entity, id: proc.ID{PID: w.PID, Start: w.Start}, every: lookEvery(w.Period), pause: firstSearch}
+	x := &beating{entity: w.Entity, id: proc.ID{PID: w.PID, Start: w.Start}, period: w.Period, every: lookEvery(w.Period), pause: firstSearch}
 	b.mu.Lock()
 	b.all[w.Entity] = x
 	g := b.groups[x.every]
@@ -187,57 +197,86 @@ func closeViews(views []*beat.View) {
 	}
 }
 
-// round looks at the words that are due, and tells of all that have moved at once.
+// round looks at the words that are due.
 func (b *beats) round(now time.Duration) (next time.Duration) {
-	return b.look(now, func(g *beatGroup, every time.Duration) bool { return now >= g.at+every })
+	return b.look(now, false, func(g *beatGroup, every time.Duration) bool { return now >= g.at+every })
 }
 
 // freshLook is the age up to which a look counts as one of this moment.
 const freshLook = time.Millisecond
 
-// lookNow looks at all words, whether they are due or not.
+// lookNow looks at all words, whether they are due or not, and tells of all that have moved.
 func (b *beats) lookNow() {
 	now := monotonic()
-	b.look(now, func(g *beatGroup, _ time.Duration) bool { return now >= g.at+freshLook })
+	b.look(now, true, func(g *beatGroup, _ time.Duration) bool { return now >= g.at+freshLook })
 }
 
-// look looks at the words of some groups. It returns when the next one is due.
-func (b *beats) look(now time.Duration, which func(g *beatGroup, every time.Duration) bool) (next time.Duration) {
+// look looks at the words of some groups, and tells what it has seen if it must, or is to. It returns when the next one is due.
+func (b *beats) look(now time.Duration, tell bool, which func(g *beatGroup, every time.Duration) bool) (next time.Duration) {
 	b.telling.Lock() // so that whoever has looked has been told of what others saw
 	defer b.telling.Unlock()
-	var moved []string
 	next = never
 	b.mu.Lock()
 	for every, g := range b.groups {
 		if which(g, every) {
-			moved = g.look(now, moved, b.h)
+			if g.look(now, b) {
+				tell = true
+			}
 			g.at = now
 		}
 		next = min(next, g.at+every)
 	}
+	var news *core.Beats
+	if tell || now >= b.told+tellEvery {
+		news = b.news(now)
+	}
 	b.mu.Unlock()
-	if len(moved) > 0 {
-		b.h.event(core.Event{Beats: &core.Beats{Entities: moved}})
+	if news != nil {
+		b.h.event(core.Event{Beats: news})
 	}
 	return next
 }
 
-// look adds the entities whose words have moved.
-func (g *beatGroup) look(now time.Duration, moved []string, h *Hands) []string {
+// look takes note of the words that have moved, and reports whether one of them is to be told at once.
+func (g *beatGroup) look(now time.Duration, b *beats) (urgent bool) {
 	for _, x := range g.all {
 		if x.word == nil {
 			if x.lookFor <= now {
 				x.lookFor = never // until the search has been
-				h.lanes.do(x.entity, func() { h.beats.search(x.entity) })
+				b.h.lanes.do(x.entity, func() { b.search(x.entity) })
 			}
 			continue
 		}
-		if count := atomic.LoadUint64(x.word); count != x.last {
-			x.last = count
-			moved = append(moved, x.entity)
+		count := atomic.LoadUint64(x.word)
+		if count == x.last {
+			continue
+		}
+		urgent = urgent || now-x.seen >= x.period+x.period/2 // one was missed; or it is the first, and may be waited for
+		x.last, x.seen = count, now
+		if !x.untold {
+			x.untold = true
+			b.untold = append(b.untold, x)
 		}
 	}
-	return moved
+	return urgent
+}
+
+// news returns what has not been told yet, or nil. b is locked.
+func (b *beats) news(now time.Duration) *core.Beats {
+	b.told = now
+	if len(b.untold) == 0 {
+		return nil
+	}
+	news := &core.Beats{Entities: make([]string, 0, len(b.untold)), Seen: make([]time.Duration, 0, len(b.untold))}
+	for _, x := range b.untold {
+		x.untold = false
+		if b.all[x.entity] == x {
+			news.Entities, news.Seen = append(news.Entities, x.entity), append(news.Seen, x.seen)
+		}
+	}
+	clear(b.untold)
+	b.untold = b.untold[:0]
+	return news
 }
 
 // close unmaps everything.
@@ -250,4 +289,5 @@ func (b *beats) close() {
 	clear(b.pages)
 	clear(b.all)
 	clear(b.groups)
+	b.untold = nil
 }

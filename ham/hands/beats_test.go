@@ -153,6 +153,6 @@ func BenchmarkLookAtTenThousandWords(b *testing.B) {
 		for _, w := range all {
 			w.Beat()
 		}
-		x.Hands.beats.look(monotonic(), func(*beatGroup, time.Duration) bool { return true })
+		x.Hands.beats.look(monotonic(), true, func(*beatGroup, time.Duration) bool { return true })
 	}
 }

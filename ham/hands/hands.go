@@ -52,6 +52,7 @@ type Hands struct {
 	wake     alarm
 	unlogged atomic.Int64  // lines that wait for the log
 	forks    chan struct{} // bounds how many processes are being started at once
+	births   sync.Once     // of what a HAM before this one had begun to start
 
 	mu       sync.Mutex
 	closed   bool

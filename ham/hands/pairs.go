@@ -65,11 +65,11 @@ func (p *pairs) round(now time.Duration) (next time.Duration) {
 	}
 	p.mu.Unlock()
 	for _, x := range all {
-		page, err := registry.Read(root, x.name)
+		facts, err := look(root, x.name)
 		if err != nil {
 			continue // not founded yet, or being written over by a newer HAM's
 		}
-		p.tell(x, factsOf(page))
+		p.tell(x, facts)
 	}
 	if len(all) == 0 {
 		return never
@@ -115,6 +115,21 @@ func (x *pair) leave(but map[proc.ID]bool) {
 			delete(x.members, id)
 		}
 	}
+}
+
+// look returns what is known of a pair. Of one whose members are gone the page is read once more: that it was stopped on purpose is
+// written by the last of them, just before its end.
+func look(root, name string) (facts core.Pair, err error) {
+	for range 2 {
+		page, err := registry.Read(root, name)
+		if err != nil {
+			return facts, err
+		}
+		if facts = factsOf(page); !facts.Gone {
+			break
+		}
+	}
+	return facts, nil
 }
 
 // factsOf returns what a page says, and whether who is on it lives.

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+)
+
+// watchBare starts a program that waits for the end of many processes and does nothing else.
+func (w *world) watchBare(ctx context.Context, c *crowd) (processes, error) {
+	list, err := os.CreateTemp(w.base, "pids")
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(list.Name())
+	defer list.Close()
+	for _, pid := range c.pids {
+		if _, err := fmt.Fprintln(list, pid); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := list.Seek(0, 0); err != nil {
+		return nil, err
+	}
+	p, err := w.spawnAndHear(ctx, []*os.File{list}, "watch")
+	if err != nil {
+		return nil, err
+	}
+	return processes{p}, nil
+}
+
+// watchProcess is that program: it reads the pids from descriptor 3, and says on 4 that it waits.
+func watchProcess() *cobra.Command {
+	return &cobra.Command{Use: "watch", RunE: func(*cobra.Command, []string) error {
+		epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+		if err != nil {
+			return err
+		}
+		list := os.NewFile(3, "pids")
+		for lines := bufio.NewScanner(list); lines.Scan(); {
+			pid, err := strconv.Atoi(lines.Text())
+			if err != nil {
+				return err
+			}
+			fd, err := unix.PidfdOpen(pid, 0)
+			if err != nil {
+				return fmt.Errorf("cannot watch process %d: %w", pid, err)
+			}
+			if err := unix.EpollCtl(epfd, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}); err != nil {
+				return err
+			}
+		}
+		if err := ready(4); err != nil {
+			return err
+		}
+		var events [1]unix.EpollEvent
+		for {
+			if n, err := unix.EpollWait(epfd, events[:], -1); err != unix.EINTR && (err != nil || n > 0) {
+				return err // one has ended: the run is over
+			}
+		}
+	}}
+}
