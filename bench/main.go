@@ -14,6 +14,7 @@ import (
 	"github.com/1fb4ed1c/tandem/bench/internal/subject"
 	"github.com/1fb4ed1c/tandem/bench/internal/survive"
 	"github.com/1fb4ed1c/tandem/bench/internal/takeover"
+	"github.com/1fb4ed1c/tandem/bench/internal/watching"
 	"github.com/1fb4ed1c/tandem/ham/daemon"
 )
 
@@ -48,7 +49,7 @@ func verbs(o *figures.Options) []*cobra.Command {
 		restore.Command(o),
 		survive.Command(o),
 		reporting.Command(o),
-		hamCommand(o),
+		watching.Command(o), // ham
 	}
 }
 
@@ -56,7 +57,7 @@ func verbs(o *figures.Options) []*cobra.Command {
 func processCommand() *cobra.Command {
 	c := &cobra.Command{Use: "process", Hidden: true}
 	profile := c.PersistentFlags().String("pprof", "", "")
-	c.AddCommand(subject.ServiceProcess(profile), subject.BareProcess(), serving.EchoProcess(profile), handover.DrainProcess(), survive.AppendProcess(profile),
-		hamProcess(), watchProcess(), beatProcess(), lookProcess())
+	c.AddCommand(subject.ServiceProcess(profile), subject.BareProcess(), serving.EchoProcess(profile), handover.DrainProcess(), survive.AppendProcess(profile))
+	c.AddCommand(watching.Processes()...)
 	return c
 }

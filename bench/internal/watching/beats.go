@@ -38,7 +38,7 @@ func (p pulse) args() []string {
 // missable is how long a word may rest before HAM takes note: long, for this machine is kept busy, and what is measured is another thing.
 const missable = 5 * time.Second
 
-func benchBeats(ctx context.Context, w *world.World, r *figures.Report, p plan) error {
+func measureBeats(ctx context.Context, w *world.World, r *figures.Report, p plan) error {
 	for _, pulse := range []pulse{{p.Words, 10 * time.Millisecond, 5 * time.Millisecond}, {p.Entities, time.Second, 320 * time.Millisecond}} {
 		if err := measurePulse(ctx, w, r, p, pulse); err != nil {
 			return fmt.Errorf("%v: %w", pulse, err)

@@ -171,7 +171,7 @@ func (m *mortals) compare(records []*ham.Record) (told, counted, started balance
 	return told, counted, started
 }
 
-func benchKills(ctx context.Context, w *world.World, r *figures.Report, p plan) (err error) {
+func measureKills(ctx context.Context, w *world.World, r *figures.Report, p plan) (err error) {
 	m := newMortals(p.Programs)
 	programs, err := newPrograms(w, m.began)
 	if err != nil {

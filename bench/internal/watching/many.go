@@ -15,7 +15,7 @@ import (
 // What it costs to watch many processes at which nothing happens: HAM, both its halves, beside a program that holds no more than a pidfd
 // of each.
 
-func benchMany(ctx context.Context, w *world.World, r *figures.Report, p plan) (err error) {
+func measureMany(ctx context.Context, w *world.World, r *figures.Report, p plan) (err error) {
 	c, err := gather(ctx, w, p.Entities)
 	if err != nil {
 		return err
@@ -48,11 +48,11 @@ func benchMany(ctx context.Context, w *world.World, r *figures.Report, p plan) (
 		return err
 	}
 	r.Figure(fmt.Sprintf("attached, of %d entities, each with a condition and an action", p.Entities), float64(p.Entities)/time.Since(began).Seconds(), "per second")
-	return h.measureMany(ctx, r, p, bare, before)
+	return h.costsOfMany(ctx, r, p, bare, before)
 }
 
-// measureMany tells what HAM costs now.
-func (h *hamUnderTest) measureMany(ctx context.Context, r *figures.Report, p plan, bare processes, before []float64) error {
+// costsOfMany tells what HAM costs now.
+func (h *hamUnderTest) costsOfMany(ctx context.Context, r *figures.Report, p plan, bare processes, before []float64) error {
 	ps, err := h.halves(ctx)
 	if err != nil {
 		return err

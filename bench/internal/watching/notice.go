@@ -38,7 +38,7 @@ const (
 	dieIn    = 10 * time.Second      // a death is noticed, and the program runs again
 )
 
-func benchNotice(ctx context.Context, w *world.World, r *figures.Report, p plan) (err error) {
+func measureNotice(ctx context.Context, w *world.World, r *figures.Report, p plan) (err error) {
 	began := make(chan begun, 1)
 	programs, err := newPrograms(w, func(x begun) { began <- x })
 	if err != nil {
