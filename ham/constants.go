@@ -65,7 +65,6 @@ const (
 	HasAttached   = core.HasAttached
 	HasDetached   = core.HasDetached
 	HasDied       = core.HasDied
-	HasStarted    = core.HasStarted
 	HasRestarted  = core.HasRestarted
 	HasDelayed    = core.HasDelayed
 	HasGivenUp    = core.HasGivenUp

@@ -96,8 +96,11 @@ func (in *Input[T]) Post(v T) {
 func (c *Call) After(f func()) { c.svc.attend.planned = append(c.svc.attend.planned, f) }
 
 // Sender returns the user and the process of the requester, as the kernel knows them; zero for calls that no requester made.
-func (c *Call) Sender() (uid uint32, pid int) {
-	if o := c.svc.m.openers.Lookup(c.opener); o != nil && c.opener != 0 {
+func (c *Call) Sender() (uid uint32, pid int) { return c.SenderOf(c.opener) }
+
+// SenderOf returns the user and the process of the requester of an open; zero if there is no such open.
+func (c *Call) SenderOf(opener uint64) (uid uint32, pid int) {
+	if o := c.svc.m.openers.Lookup(opener); o != nil && opener != 0 {
 		return o.UID, o.PID
 	}
 	return 0, 0

@@ -78,7 +78,7 @@ func (f *runFlags) run(root string, e ham.Entity, stdout io.Writer) error {
 		return err
 	}
 	e.Settings.Command.Output = ham.Output{File: out.path}
-	status, err := daemon.Keep(context.Background(), daemon.Config{RunDir: root, Entities: []ham.Entity{e}, Once: e.Name,
+	status, err := daemon.Keep(context.Background(), daemon.Config{RunDir: root, Entities: []ham.Entity{e}, Once: e.Name, Quiet: level > slog.LevelInfo,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))})
 	if err = errors.Join(err, out.close()); err == nil && status != 0 && !f.wasStopped(root) {
 		err = exit{status}

@@ -33,6 +33,7 @@ type Spawn struct {
 	As       Owner
 	Notify   bool          // give it a notification socket (NOTIFY_SOCKET)
 	Watchdog time.Duration // of a heartbeat: WATCHDOG_USEC; 0: none
+	Group    bool          // what is left of its process group when it ends is killed
 	Again    bool
 }
 
@@ -42,6 +43,7 @@ type Watch struct {
 	Target
 	Adopted bool // it was spawned by a HAM before this one: rebuild what Spawn had set up around it
 	Notify  bool // it has a notification socket
+	Group   bool // as of Spawn
 }
 
 // WatchPair has PairFacts told about a process pair, at once and whenever they change, beside a Watch or Spawn of the entity.

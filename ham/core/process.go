@@ -79,8 +79,12 @@ func (m *Machine) spawnOf(e *Entity, again bool) Spawn {
 	if e.Process.Command != nil {
 		command = *e.Process.Command
 	}
-	return Spawn{ID: e.Process.Spawn, Entity: e.Name, Command: command, As: e.Owner, Notify: true, Watchdog: s.Heartbeat.Period, Again: again}
+	return Spawn{ID: e.Process.Spawn, Entity: e.Name, Command: command, As: e.Owner, Notify: true, Watchdog: s.Heartbeat.Period, Group: e.ownsGroup(), Again: again}
 }
+
+// ownsGroup reports whether nothing of the process group is to outlive the process: a worker that does would hold on to what the next
+// process needs, such as a port. The members of a pair are not all in one, and outlive each other.
+func (e *Entity) ownsGroup() bool { return !e.Settings.OnlySelf && e.Settings.Pair == "" }
 
 // spawned takes in the outcome of a Spawn.
 func (m *Machine) spawned(s *Spawned) {
@@ -163,7 +167,7 @@ func (m *Machine) began(e *Entity, kind Kind) {
 
 // watchOf returns the order to watch the process of an entity. Only what HAM started knows of a notification socket.
 func (e *Entity) watchOf() Watch {
-	return Watch{Target: e.target(), Adopted: e.Process.Spawned, Notify: e.Process.Spawned}
+	return Watch{Target: e.target(), Adopted: e.Process.Spawned, Notify: e.Process.Spawned, Group: e.Process.Spawned && e.ownsGroup()}
 }
 
 // moved is called when another process has become the one of an entity: the primary of its pair, or what MAINPID names. If the one

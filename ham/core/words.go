@@ -210,8 +210,7 @@ const (
 	HasAttached   What = "attached"
 	HasDetached   What = "detached"
 	HasDied       What = "died"
-	HasStarted    What = "started"   // its process runs
-	HasRestarted  What = "restarted" // and is not the first
+	HasRestarted  What = "restarted" // a process runs that is not the first
 	HasDelayed    What = "delayed"   // its restart has to wait
 	HasGivenUp    What = "gave up"
 	HasStopped    What = "stopped"

@@ -28,6 +28,9 @@ func (h *half) takeIn(c *pair.Call, by core.Peer, a talk.Attendance) talk.Answer
 	if err := checkPair(h.root, &a); err != nil {
 		return talk.Refusal(err)
 	}
+	if e := h.entityOfPair(a.Name); e != nil && e.Name != a.Name {
+		return talk.Answer{Handle: core.Handle{Path: core.Path{Entity: e.Name}, Generation: e.Generation}} // declared under another name
+	}
 	settings := &core.Settings{Pair: a.Name, Command: core.Command{Argv: a.Argv, Env: a.Env, Bare: true, Dir: a.Dir}}
 	if e := h.rec.Entity(a.Name); e == nil {
 		if no := h.answer(c, core.Request{ID: 1, By: by, Declare: &core.Declare{Entity: pairEntity(a.Name, settings)}}); no.Err() != nil {
@@ -41,6 +44,19 @@ func (h *half) takeIn(c *pair.Call, by core.Peer, a talk.Attendance) talk.Answer
 		settings = nil // leave what it has
 	}
 	return h.answer(c, core.Request{ID: 1, By: by, Attach: &core.Attach{Entity: a.Name, PID: a.PID, Start: a.Start, Settings: settings}})
+}
+
+// entityOfPair returns the entity that is a pair, or nil.
+func (h *half) entityOfPair(name string) *core.Entity {
+	if e := h.rec.Entity(name); e != nil && e.Settings.Pair == name {
+		return e
+	}
+	for e := range h.rec.Entities() {
+		if e.Settings.Pair == name {
+			return e
+		}
+	}
+	return nil
 }
 
 // pairEntity is what a pair is declared as if nobody has said otherwise.

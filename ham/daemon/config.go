@@ -25,6 +25,7 @@ type Config struct {
 	Once string
 	// Reload is called at SIGHUP, unless there is Once, for entities in place of Entities. nil: SIGHUP does nothing.
 	Reload func(ctx context.Context) ([]core.EntitySpec, error)
+	Quiet  bool         // of HAM's own life only warnings are logged
 	Logger *slog.Logger // nil: slog.Default()
 }
 

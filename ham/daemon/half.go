@@ -55,6 +55,7 @@ type half struct {
 type HalfConfig struct {
 	RunDir  string           `json:"run_dir,omitempty"` // "": as package pair
 	Door    string           `json:"door,omitempty"`    // directory of the sockets for other users; "": none
+	Quiet   bool             `json:"quiet,omitempty"`   // of HAM's own life only warnings are logged
 	Logger  *slog.Logger     `json:"-"`                 // nil: slog.Default()
 	AtPoint func(pair.Point) `json:"-"`                 // for tests: see pair.Config
 }
@@ -86,7 +87,7 @@ func (c HalfConfig) new() (h *half, err error) {
 		}
 	}
 	h.dir = filepath.Join(h.root, talk.Pair)
-	cfg := pair.Config{Dir: h.root, LogSize: logSize, HangAfter: hangAfter, OwnSignals: true, Logger: h.log, AtPoint: c.AtPoint}
+	cfg := pair.Config{Dir: h.root, LogSize: logSize, HangAfter: hangAfter, OwnSignals: true, Logger: c.pairLog(h.log), AtPoint: c.AtPoint}
 	h.svc = cfg.New(talk.Pair)
 	h.rec = newRecords(h.svc)
 	h.events = pair.NewInput(h.svc, "event", h.event)
@@ -99,6 +100,23 @@ func (c HalfConfig) new() (h *half, err error) {
 	}
 	return h, nil
 }
+
+// pairLog is the log of the pair that HAM is.
+func (c HalfConfig) pairLog(log *slog.Logger) *slog.Logger {
+	if !c.Quiet {
+		return log
+	}
+	return slog.New(warnings{log.Handler()})
+}
+
+// warnings is a handler of warnings and errors only.
+type warnings struct{ slog.Handler }
+
+func (w warnings) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && w.Handler.Enabled(ctx, l)
+}
+func (w warnings) WithAttrs(a []slog.Attr) slog.Handler { return warnings{w.Handler.WithAttrs(a)} }
+func (w warnings) WithGroup(g string) slog.Handler      { return warnings{w.Handler.WithGroup(g)} }
 
 func (h *half) handsDir() string { return filepath.Join(h.dir, "hands") }
 

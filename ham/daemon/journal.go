@@ -27,6 +27,7 @@ type journal struct {
 	whole  int64 // of these, those that the file began with
 	buf    []byte
 	broken time.Time // when writing failed; zero: it did not
+	over   bool      // what happens now is not for a HAM that follows
 }
 
 const (
@@ -126,7 +127,7 @@ func seal(frame []byte) {
 
 // write adds a batch. all returns every record, for a file that is begun anew.
 func (j *journal) write(b *batch, all func() batch) {
-	if !j.broken.IsZero() && time.Since(j.broken) < mendEvery {
+	if j.over || !j.broken.IsZero() && time.Since(j.broken) < mendEvery {
 		return
 	}
 	var err error
@@ -201,6 +202,7 @@ func (j *journal) close() {
 
 // remove ends the journal of a HAM that has stopped what it ran.
 func (j *journal) remove() {
+	j.over = true
 	j.close()
 	_ = os.Remove(j.path)
 }

@@ -33,7 +33,7 @@ type reader struct {
 }
 
 const (
-	maxReaders     = 256              // connections at once
+	maxReaders     = 4096             // connections at once
 	queryWithin    = 5 * time.Second  // for a client to say what it wants
 	lineWithin     = 10 * time.Second // for a client to take what was written
 	lookWithin     = 10 * time.Second // for the loop to get to it
@@ -146,7 +146,7 @@ func (r *reader) serve(c net.Conn) {
 		_ = writeLine(c, talk.Line{Error: fmt.Sprintf("cannot read the query: %v: expected one line of JSON of at most %d bytes", err, talk.MaxQuery)})
 		return
 	}
-	if err := r.answer(c, &q); err != nil {
+	if err := r.answer(c, &q); err != nil && !errors.Is(err, errNotHAM) {
 		_ = writeLine(c, talk.Line{Error: err.Error()})
 	}
 }
@@ -175,11 +175,13 @@ func (r *reader) answer(c net.Conn, q *talk.Query) error {
 
 // onLoop has f called on the loop of the pair, where the records are, and returns when what f has seen is safe: before that a death
 // of HAM could undo it.
-func (r *reader) onLoop(f func()) error {
+func (r *reader) onLoop(f func()) error { return r.onCall(func(*pair.Call) { f() }) }
+
+func (r *reader) onCall(f func(c *pair.Call)) error {
 	done := make(chan struct{})
 	r.h.calls.Post(func(c *pair.Call) {
 		if r.h.machine != nil {
-			f()
+			f(c)
 			c.After(func() { close(done) })
 		}
 	})
@@ -189,8 +191,11 @@ func (r *reader) onLoop(f func()) error {
 	case <-r.quit:
 	case <-time.After(lookWithin):
 	}
-	return errors.New("this half of HAM is not the primary any more: ask again")
+	return errNotHAM
 }
+
+// errNotHAM ends a connection without a word: whoever asked finds another HAM when he asks again.
+var errNotHAM = errors.New("this half of HAM is not the primary any more")
 
 // send writes the lines that f finds on the loop. They are encoded there: a record is not changed, but what it is part of is.
 func (r *reader) send(c net.Conn, f func() []talk.Line) error {
@@ -289,6 +294,9 @@ func peerUID(c net.Conn) int64 {
 
 // history tells what has happened, and goes on with what happens.
 func (r *reader) history(c net.Conn, q *talk.Query) error {
+	if err := r.isClient(c, q.Client); err != nil {
+		return err
+	}
 	w := r.h.feed.follow(q.After, q.Client)
 	defer r.h.feed.leave(w)
 	gone := make(chan struct{})
@@ -329,6 +337,29 @@ func (r *reader) history(c net.Conn, q *talk.Query) error {
 			return nil
 		}
 	}
+}
+
+// isClient refuses who wants to be told what is for another user's client.
+func (r *reader) isClient(c net.Conn, client uint64) error {
+	if client == 0 {
+		return nil
+	}
+	owner, known := int64(0), false
+	err := r.onCall(func(c *pair.Call) {
+		if uid, pid := c.SenderOf(client); pid != 0 {
+			owner, known = int64(uid), true
+		}
+	})
+	uid := peerUID(c)
+	switch {
+	case err != nil:
+		return err
+	case !known:
+		return fmt.Errorf("client %d: %w", client, core.ErrNotFound)
+	case uid != owner && uid != 0 && uid != int64(os.Geteuid()):
+		return fmt.Errorf("client %d belongs to user %d, not to %d: %w", client, owner, uid, core.ErrNotPermitted)
+	}
+	return nil
 }
 
 func encode(lines []talk.Line) (b []byte, err error) {

@@ -72,6 +72,42 @@ func TestBeatsAreToldBeforeATickSaysThatTimeHasPassed(t *testing.T) {
 	require.Equal(t, 1, b.beatsOf("other"), "a beat that is there to be seen was not told")
 }
 
+func TestWhatNobodyWaitsForIsToldLaterAndWithItsTime(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Config{})
+	page := must(beat.New())
+	defer page.Close()
+	self, w := must(proc.Self()), must(page.Word("self"))
+	const period = time.Hour // nobody but this test looks
+	b.Hands.beats.watch(core.WatchBeats{Target: core.Target{Entity: "self", PID: self.PID, Start: self.Start}, Period: period})
+	told := func() (seen []time.Duration) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for _, e := range b.events {
+			if e.Beats != nil {
+				seen = append(seen, e.Beats.Seen...)
+			}
+		}
+		return seen
+	}
+	look := func(at time.Duration) { // as if news had just been told
+		w.Beat()
+		b.Hands.beats.mu.Lock()
+		b.Hands.beats.told = at
+		b.Hands.beats.mu.Unlock()
+		b.Hands.beats.look(at, false, func(*beatGroup, time.Duration) bool { return true })
+	}
+	begun := monotonic() + period
+	look(begun)
+	require.Equal(t, []time.Duration{begun}, told(), "broken promise: the first beat is told at once")
+	look(begun + period)
+	require.Len(t, told(), 1, "a beat that nobody waits for is told at once")
+	b.Hands.beats.look(begun+period+1, true, func(*beatGroup, time.Duration) bool { return false })
+	require.Equal(t, []time.Duration{begun, begun + period}, told(), "broken promise: what was seen before is told before a Tick")
+	look(begun + 3*period)
+	require.Len(t, told(), 3, "broken promise: a beat after one was missed is told at once")
+}
+
 func TestWordsAreLookedAtTwiceInEachPeriod(t *testing.T) {
 	t.Parallel()
 	for _, period := range []time.Duration{core.MinPeriod, 15 * time.Millisecond, 100 * time.Millisecond, time.Second, time.Hour} {

@@ -1,6 +1,7 @@
 package hands
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"os"
@@ -17,6 +18,7 @@ type entity struct {
 	h        *Hands
 	name     string
 	process  proc.ID   // the one that is watched; zero: none
+	group    bool      // what is left of its process group is killed when it ends
 	watched  *watched  // nil: it cannot be watched at present
 	notifier *notifier // nil: it has no notification socket
 	owner    core.Owner
@@ -36,7 +38,11 @@ func (h *Hands) entity(name string) *entity {
 
 // spawn starts the process of the entity, or finds the one that was started under this ID before.
 func (e *entity) spawn(s core.Spawn) {
+	if e.group {
+		awaitGroup(e.h.ctx, e.process.PID)
+	}
 	e.leave()
+	e.group = s.Group
 	if s.Again && e.spawnedBefore(s) {
 		return
 	}
@@ -115,6 +121,7 @@ func (e *entity) find(id proc.ID, child bool) {
 	case err == nil:
 		e.observe(id, pidfd, child)
 	case errors.Is(err, proc.ErrGone):
+		e.process = id
 		e.exited(id)(exit{})
 	default:
 		e.process = id
@@ -144,7 +151,11 @@ func (e *entity) failed(s core.Spawn, err error) {
 
 // exited returns what is called when the process has ended.
 func (e *entity) exited(id proc.ID) func(exit) {
+	group := e.group
 	return func(x exit) {
+		if group && id.PID > 1 {
+			_ = unix.Kill(-id.PID, unix.SIGKILL) // its number is not anybody else's as long as one of them is there
+		}
 		e.h.event(core.Event{Exited: &core.Exited{Entity: e.name, PID: id.PID, Start: id.Start, Exit: x.event()}})
 	}
 }
@@ -152,6 +163,7 @@ func (e *entity) exited(id proc.ID) func(exit) {
 // watch watches a process that was not spawned by this call.
 func (e *entity) watch(w core.Watch) {
 	e.leave()
+	e.group = w.Group
 	e.find(proc.ID{PID: w.PID, Start: w.Start}, false)
 	if w.Adopted || w.Notify {
 		e.adopt(w.PID, w.Notify)
@@ -196,6 +208,18 @@ func (e *entity) openNotifier(uid uint32) (err error) {
 func (e *entity) unwatch() {
 	e.leave()
 	e.h.pairs.unwatch(e.name)
+}
+
+// groupPatience is how long what was killed in a process group may take to go, and its parents to take note.
+const groupPatience = time.Second
+
+// awaitGroup waits until nothing is left of the process group of a process that has ended.
+func awaitGroup(ctx context.Context, group int) {
+	for end := monotonic() + groupPatience; group > 1 && unix.Kill(-group, 0) == nil && monotonic() < end; {
+		if sleep(ctx, time.Millisecond) != nil {
+			return
+		}
+	}
 }
 
 // leave ends the watch of a process.

@@ -220,7 +220,7 @@ func TestAStatLineIsReadWhateverTheNameOfTheProgram(t *testing.T) {
 	for _, name := range []string{"a", "a b", ") Z 9 9 (", "x\n)"} {
 		s, ok := parseStat([]byte("1 (" + name + ")" + rest + "\n"))
 		require.True(t, ok)
-		require.Equal(t, stat{state: 'S', group: 3, session: 4, ticks: 100, start: 999, rss: 55}, s)
+		require.Equal(t, stat{state: 'S', parent: 2, group: 3, session: 4, ticks: 100, start: 999, rss: 55}, s)
 	}
 }
 

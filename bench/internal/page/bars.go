@@ -6,6 +6,9 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
+// beside keeps labels that end at a mark away from it, if the reader's letters are wider than those that were measured.
+const beside = "\u00a0\u00a0\u00a0"
+
 // bars are stacked, one below the other.
 type bars struct {
 	title, label string
@@ -39,11 +42,11 @@ func (b *bars) plot() (*plot.Plot, error) {
 		}
 		below = c
 		p.Add(c)
-		p.Legend.Add(part, c)
+		p.Legend.Add(part+beside, c)
 	}
 	ticks := make([]plot.Tick, n)
 	for i, name := range b.names {
-		ticks[i] = plot.Tick{Value: float64(n - 1 - i), Label: name}
+		ticks[i] = plot.Tick{Value: float64(n - 1 - i), Label: name + beside}
 	}
 	value.apply(&p.X, []float64{0, most})
 	p.Y.Tick.Marker = plot.ConstantTicks(ticks)

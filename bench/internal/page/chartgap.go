@@ -31,7 +31,7 @@ func mainChart(d *Data) *chart {
 		y: axis{label: "gap", log: true, unit: us}, series: all}}
 	if len(cost) > 0 {
 		c.plots = append(c.plots, &line{title: "Throughput before the failure", x: axis{label: "computing per request", log: true, unit: us, ticks: xs(cost)},
-			y: axis{label: "of that without a backup", unit: percent, zero: true}, series: cost, mark: 1})
+			y: axis{label: "of that without a backup", unit: percent, zero: true, ticks: quarters(cost)}, series: cost, mark: 1})
 	}
 	c.Says = saysMain(rs, d.Serve)
 	return c
@@ -82,7 +82,7 @@ func saysMain(rs takeover.Results, ps serving.Points) string {
 				costs = append(costs, percent(x))
 			}
 		}
-		s := fmt.Sprintf("with %v of computing per request the median gap is %s", work, strings.Join(gaps, ", "))
+		s := fmt.Sprintf("with %s of computing per request the median gap is %s", span(work), strings.Join(gaps, ", "))
 		if len(costs) == len(gaps) {
 			s += fmt.Sprintf("; before the failure, throughput is %s of that without a backup, in the same order", strings.Join(costs, ", "))
 		}
@@ -128,7 +128,7 @@ func phasesChart(d *Data) *chart {
 				part, most = k, v
 			}
 		}
-		c.Says = fmt.Sprintf("with a primary that computes and %v of work, the longest part is “%s”, with %s of %s.", b.Work, phaseNames[part], us(most), us(b.Gap.P50))
+		c.Says = fmt.Sprintf("with a primary that computes and %s of work, the longest part is “%s”, with %s of %s.", span(b.Work), phaseNames[part], us(most), us(b.Gap.P50))
 	} else {
 		c.Says = "the parts of each gap, as medians."
 	}
@@ -140,7 +140,7 @@ func (c *chart) stack(rs takeover.Results, title string) drawable {
 	b := &bars{title: title, label: "since the fault", parts: phaseNames, values: make([][]float64, len(phaseNames))}
 	for _, r := range rs {
 		name := strings.TrimPrefix(modeName(r.Mode), "backup computes ")
-		b.names = append(b.names, name+", "+r.Work.String())
+		b.names = append(b.names, name+", "+span(r.Work))
 		row := []string{r.Name}
 		for k := range phaseNames {
 			v := medianOf(r, func(f *takeover.Fault) float64 { return segments(f)[k] })
@@ -168,8 +168,8 @@ func tradeChart(d *Data) *chart {
 				continue
 			}
 			s.points = append(s.points, point{x: x, y: r.Gap.P50})
-			c.Rows = append(c.Rows, []string{modeName(m), r.Work.String(), percent(x), us(r.Gap.P50)})
-			at := modeName(m) + " with " + r.Work.String()
+			c.Rows = append(c.Rows, []string{modeName(m), span(r.Work), percent(x), us(r.Gap.P50)})
+			at := modeName(m) + " with " + span(r.Work)
 			if cheapest == "" || x > most {
 				cheapest, most = at, x
 			}
@@ -184,7 +184,7 @@ func tradeChart(d *Data) *chart {
 	if len(all) == 0 {
 		return c
 	}
-	c.plots = []drawable{&line{x: axis{label: "throughput, of that without a backup", unit: percent, zero: true}, y: axis{label: "gap (p50)", log: true, unit: us}, series: all}}
-	c.Says = fmt.Sprintf("the least is lost by %s (%s of the throughput), and the shortest gap is that of %s (%s).", cheapest, percent(most), quickest, us(least))
+	c.plots = []drawable{&line{x: axis{label: "throughput, of that without a backup", unit: percent, zero: true, ticks: quarters(swapped(all))}, y: axis{label: "gap (p50)", log: true, unit: us}, series: all}}
+	c.Says = fmt.Sprintf("the most throughput is left with “%s” of computing (%s), and the shortest gap is that of “%s” (%s).", cheapest, percent(most), quickest, us(least))
 	return c
 }

@@ -52,10 +52,10 @@ func saysFaults(rs takeover.Results) string {
 	var parts []string
 	for _, r := range rs {
 		if r.Mode == mode && r.Fault != fault.Kill && len(r.Faults) > 0 && base.Gap.P50 > 0 {
-			parts = append(parts, fmt.Sprintf("%s %s times", r.Fault, times(r.Gap.P50/base.Gap.P50)))
+			parts = append(parts, fmt.Sprintf("%s %s", r.Fault, times(r.Gap.P50/base.Gap.P50)))
 		}
 	}
-	return fmt.Sprintf("a SIGKILL costs %s (%s); beside it take: %s.", us(base.Gap.P50), modeName(mode), strings.Join(parts, ", "))
+	return fmt.Sprintf("the median gap after a SIGKILL is %s (%s); as multiples of that: %s.", us(base.Gap.P50), modeName(mode), strings.Join(parts, ", "))
 }
 
 // times prints a factor.
@@ -112,7 +112,7 @@ func growthChart(d *Data) *chart {
 		}
 		c.plots = append(c.plots, &line{title: "Gap " + side.title, x: axis{label: side.of, log: true, unit: sized, ticks: xs(all)}, y: axis{label: "gap", log: true, unit: us}, series: all})
 		if c.Says != "" {
-			c.Says += " "
+			c.Says = strings.TrimSuffix(c.Says, ".") + "; "
 		}
 		c.Says += growth(all[0].points, side.of, sized)
 	}
@@ -141,8 +141,11 @@ func clientsChart(d *Data) *chart {
 		c.Says = "median gaps by connection and number of clients: " + strings.Join(parts, "; ") + "."
 	}
 	if served := clientSeries(d); len(served) > 0 {
+		if c.Says == "" {
+			c.Says = "throughput by the number of clients; the gaps were not measured."
+		}
 		c.plots = append(c.plots, &line{title: "Throughput before the failure", x: axis{label: "clients", log: true, unit: plain, ticks: xs(served)},
-			y: axis{label: "of that without a backup", unit: percent, zero: true}, series: served, mark: 1})
+			y: axis{label: "of that without a backup", unit: percent, zero: true, ticks: quarters(served)}, series: served, mark: 1})
 	}
 	return c
 }

@@ -82,6 +82,36 @@ func xs(all []series) (ticks []float64) {
 	return ticks
 }
 
+// quarters are ticks for parts of a whole, and for multiples of it.
+func quarters(all []series) (ticks []float64) {
+	most := 1.0
+	for _, s := range all {
+		for _, p := range s.points {
+			most = max(most, p.y)
+		}
+	}
+	step := .25
+	for most/step > 8 {
+		step *= 2
+	}
+	for v := 0.0; v <= most*1.1; v += step {
+		ticks = append(ticks, v)
+	}
+	return ticks
+}
+
+// swapped has x for y.
+func swapped(all []series) (other []series) {
+	for _, s := range all {
+		o := series{name: s.name, colour: s.colour}
+		for _, p := range s.points {
+			o.points = append(o.points, point{x: p.y, y: p.x})
+		}
+		other = append(other, o)
+	}
+	return other
+}
+
 // gapTable is the raw of a block.
 func (c *chart) gapTable(rs takeover.Results) {
 	c.Columns = []string{"cell", "faults", "void", "gap p50", "p99", "max", "noticed", "fenced", "log read", "serving", "protected again", "longest wait p50", "errors"}

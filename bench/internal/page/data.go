@@ -3,6 +3,7 @@ package page
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/1fb4ed1c/tandem/bench/internal/figures"
@@ -57,25 +58,28 @@ func modeName(mode string) string {
 	return mode
 }
 
-// us prints microseconds.
+// us prints microseconds, with three digits or so.
 func us(v float64) string {
-	switch d := time.Duration(v * 1e3); {
+	switch {
 	case v == 0:
 		return "–"
-	case d >= 10*time.Second:
-		return fmt.Sprintf("%.0f s", d.Seconds())
-	case d >= time.Second:
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	case d >= 100*time.Millisecond:
-		return fmt.Sprintf("%.0f ms", v/1e3)
-	case d >= time.Millisecond:
-		return fmt.Sprintf("%.1f ms", v/1e3)
-	case v >= 100:
-		return fmt.Sprintf("%.0f µs", v)
-	default:
-		return fmt.Sprintf("%.1f µs", v)
+	case v >= 1e6:
+		return digits(v/1e6) + " s"
+	case v >= 1e3:
+		return digits(v/1e3) + " ms"
 	}
+	return digits(v) + " µs"
 }
+
+func digits(v float64) string {
+	if v >= 100 {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", v), ".0")
+}
+
+// span prints a duration.
+func span(d time.Duration) string { return us(float64(d) / 1e3) }
 
 func percent(v float64) string { return fmt.Sprintf("%.0f %%", 100*v) }
 

@@ -44,11 +44,11 @@ func (d *dots) plot() (*plot.Plot, error) {
 		e.Color, scatter.Color = colour(s.colour), colour(s.colour)
 		scatter.Shape, scatter.Radius = draw.CircleGlyph{}, vg.Points(4)
 		p.Add(e, scatter)
-		p.Legend.Add(s.name, scatter)
+		p.Legend.Add(s.name+beside, scatter)
 	}
 	ticks := make([]plot.Tick, len(d.names))
 	for i, name := range d.names {
-		ticks[i] = plot.Tick{Value: float64(len(d.names) - 1 - i), Label: name}
+		ticks[i] = plot.Tick{Value: float64(len(d.names) - 1 - i), Label: name + beside}
 	}
 	value.apply(&p.X, values)
 	p.Y.Tick.Marker = plot.ConstantTicks(ticks)

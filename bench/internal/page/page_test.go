@@ -211,7 +211,7 @@ func TestPartsOfAGapAddUpToIt(t *testing.T) {
 
 func TestFiguresAreWrittenForPeople(t *testing.T) {
 	t.Parallel()
-	for v, want := range map[float64]string{0: "–", 12.34: "12.3 µs", 512.4: "512 µs", 1500: "1.5 ms", 250_000: "250 ms", 1_500_000: "1.5 s", 60_000_000: "60 s"} {
+	for v, want := range map[float64]string{0: "–", 12.34: "12.3 µs", 512.4: "512 µs", 1500: "1.5 ms", 250_000: "250 ms", 1_500_000: "1.5 s", 60_000_000: "60 s", 10_000: "10 ms", 1: "1 µs"} {
 		require.Equal(t, want, us(v))
 	}
 	require.Equal(t, "4 GiB", mib(4096))

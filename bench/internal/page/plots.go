@@ -234,7 +234,7 @@ func (p picture) svg(plots []drawable, white bool) ([]byte, error) {
 	}
 	var b bytes.Buffer
 	_, err := c.WriteTo(&b)
-	return b.Bytes(), err
+	return bytes.ReplaceAll(b.Bytes(), []byte("font-family:Liberation Sans;"), []byte("font-family:'Liberation Sans',Arial,Helvetica,sans-serif;")), err
 }
 
 func (p picture) png(plots []drawable) ([]byte, error) {

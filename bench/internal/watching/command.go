@@ -64,7 +64,7 @@ func run(ctx context.Context, w *world.World, r *figures.Report, p plan) error {
 	for _, part := range []struct {
 		name string
 		run  func(ctx context.Context, w *world.World, r *figures.Report, p plan) error
-	}{{"notice", measureNotice}, {"many", measureManyOf}, {"beats", measureBeats}, {"kills", measureKills}} {
+	}{{"notice", measureNotice}, {"many", measureMany}, {"beats", measureBeats}, {"kills", measureKills}} {
 		if !slices.Contains(p.Parts, part.name) {
 			continue
 		}
