@@ -68,6 +68,7 @@ type Config struct {
 	Name    string                          // of the pair
 	Faults  []Fault                         // done in turns, in an order drawn by lot for each; none: Kill
 	Times   int                             // how often each; 0: once
+	Signal  unix.Signal                     // that Kill sends; 0: SIGKILL. The pair must die of it
 	Call    func(ctx context.Context) error // one request, as your clients make it; called by several goroutines. nil: no load
 	Rate    int                             // requests per second; 0: 1000
 	Clients int                             // requests under way at most; 0: 16
@@ -78,13 +79,16 @@ type Config struct {
 
 // Outcome is what came of one fault.
 type Outcome struct {
-	Fault  Fault     `json:"fault"`
-	At     time.Time `json:"at"`
-	Epoch  uint32    `json:"epoch"` // of the pair, afterwards
-	PID    int       `json:"pid"`   // of the primary that it was done to
-	Cause  string    `json:"cause"` // as the pair has seen it
-	Phases Phases    `json:"phases"`
-	Load   *Load     `json:"load,omitempty"` // nil: there was none
+	Fault    Fault         `json:"fault"`
+	At       time.Time     `json:"at"`
+	Epoch    uint32        `json:"epoch"`    // of the pair, afterwards
+	PID      int           `json:"pid"`      // of the primary that it was done to
+	Primary  int           `json:"primary"`  // the one afterwards
+	Cause    string        `json:"cause"`    // as the pair has seen it
+	Evidence string        `json:"evidence"` // what told of it
+	Took     time.Duration `json:"took_ns"`  // until the pair was protected again
+	Phases   Phases        `json:"phases"`
+	Load     *Load         `json:"load,omitempty"` // nil: there was none
 }
 
 // Phases are when the steps of the takeover were complete, since the fault. 0: it was not done, or not in sight.
@@ -150,7 +154,7 @@ func (c *Config) once(ctx context.Context, f Fault, rng *rand.Rand) (o Outcome, 
 	l.mark()
 	switch f {
 	case Kill:
-		err = victim.Signal(unix.SIGKILL)
+		err = victim.Signal(cmp.Or(c.Signal, unix.SIGKILL))
 	case Freeze:
 		err = victim.Signal(unix.SIGSTOP)
 	case Switch:
@@ -168,9 +172,10 @@ func (c *Config) once(ctx context.Context, f Fault, rng *rand.Rand) (o Outcome, 
 	if err != nil {
 		return o, err
 	}
-	o.Epoch = page.Epoch
-	if t := page.LastTakeover; t != nil && t.Epoch == page.Epoch {
-		o.Cause, o.Phases = t.Cause, phasesOf(t, o.At)
+	o.Epoch, o.Primary, o.Took = page.Epoch, page.Primary.PID, time.Since(o.At)
+	if t := page.LastTakeover; f != Switch && t != nil && t.Epoch == page.Epoch {
+		o.Cause, o.Evidence, o.Phases = t.Cause, t.Evidence, phasesOf(t, o.At)
+		o.Took = o.Phases.Restored
 	}
 	if c.Call != nil {
 		_ = pause(ctx, c.runUp())

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,9 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"github.com/1fb4ed1c/tandem/internal/proc"
-	"github.com/1fb4ed1c/tandem/internal/registry"
-	"github.com/1fb4ed1c/tandem/pair"
+	harm "github.com/1fb4ed1c/tandem/drill"
 )
 
 // drillFlags are what a user can choose about a drill.
@@ -117,100 +114,39 @@ type drilled struct {
 func (d *drill) run(w io.Writer, f *drillFlags) error {
 	ctx, cancel := untilSignalled()
 	defer cancel()
-	rng := rand.New(rand.NewPCG(d.Seed, 0))
+	fault := harm.Kill
+	switch d.signal {
+	case 0:
+		fault = harm.Switch
+	case unix.SIGSTOP:
+		fault = harm.Freeze
+	}
+	outcomes, failure := harm.Config{Dir: d.root, Name: d.Name, Faults: []harm.Fault{fault}, Signal: d.signal, Times: f.times, Within: d.within, Seed: d.Seed}.Run(ctx)
 	var took []time.Duration
-	var failure error
-	for n := range f.times {
-		one, err := d.once(ctx, soonest+time.Duration(rng.Int64N(int64(latest-soonest))))
-		if err != nil {
-			failure = fmt.Errorf("drill %d of %s: %w", n+1, d.Name, err)
-			break
-		}
-		d.Drills = append(d.Drills, one)
-		took = append(took, time.Duration(one.Unprotected)*time.Microsecond)
+	for _, o := range outcomes {
+		d.Drills = append(d.Drills, drilledOf(&o))
+		took = append(took, o.Took)
 	}
 	d.Unprotected = quantilesOf(took)
 	return errors.Join(failure, d.show(w, f.json))
 }
 
-// once makes one drill, some time after the pair is protected.
-func (d *drill) once(ctx context.Context, after time.Duration) (one drilled, err error) {
-	if _, err = d.await(ctx, "the pair is protected", protected); err != nil {
-		return one, err
+// drilledOf is what is shown of an outcome.
+func drilledOf(o *harm.Outcome) drilled {
+	one := drilled{PID: o.PID, Primary: o.Primary, Epoch: o.Epoch, Cause: o.Cause, Evidence: o.Evidence, Unprotected: o.Took.Microseconds()}
+	p := &o.Phases
+	if p.Restored == 0 {
+		return one
 	}
-	if err = pause(ctx, after); err != nil {
-		return one, err
-	}
-	before, err := d.await(ctx, "the pair is protected", protected)
-	if err != nil {
-		return one, err
-	}
-	began := time.Now()
-	if err = d.strike(ctx, &before); err != nil {
-		return one, err
-	}
-	page, err := d.await(ctx, "the pair is protected again", func(p *registry.Page) bool {
-		whole := d.Method == methodSwitch || p.LastTakeover != nil && p.LastTakeover.RestoredUS > 0
-		return p.Epoch > before.Epoch && protected(p) && whole
-	})
-	if err != nil {
-		return one, err
-	}
-	one = drilled{PID: before.Primary.PID, Primary: page.Primary.PID, Epoch: page.Epoch, Unprotected: time.Since(began).Microseconds()}
-	if d.Method != methodSwitch {
-		one.took(began, page.LastTakeover)
-	}
-	return one, nil
-}
-
-// strike does to the primary what the drill is about.
-func (d *drill) strike(ctx context.Context, page *registry.Page) error {
-	if d.Method == methodSwitch {
-		ctx, cancel := context.WithTimeout(ctx, d.within)
-		defer cancel()
-		return pair.Switch(ctx, d.root, d.Name)
-	}
-	victim, err := proc.Open(proc.ID{PID: page.Primary.PID, Start: page.Primary.Start})
-	if err == nil {
-		defer victim.Close()
-		err = victim.Signal(d.signal)
-	}
-	if err != nil {
-		return fmt.Errorf("cannot kill the primary: %w", err)
-	}
-	return nil
-}
-
-// took fills in what the new primary has published.
-func (one *drilled) took(began time.Time, t *registry.Takeover) {
-	one.Cause, one.Evidence, one.Phases = t.Cause, t.Evidence, map[string]int64{}
-	one.steps = sinceKill(began, t)
-	for _, p := range one.steps {
-		if p.at > 0 {
-			one.Phases[strings.ReplaceAll(p.name, " ", "_")] = p.at.Microseconds()
+	one.Phases = map[string]int64{}
+	one.steps = []phase{{"noticed", p.Noticed}, {"sealed", p.Sealed}, {"drained", p.Drained}, {"serving", p.Serving}, {"first reply", p.FirstReply},
+		{"fenced", p.Fenced}, {"restored", p.Restored}}
+	for _, step := range one.steps {
+		if step.at > 0 {
+			one.Phases[strings.ReplaceAll(step.name, " ", "_")] = step.at.Microseconds()
 		}
 	}
-	one.Unprotected = one.steps[len(one.steps)-1].at.Microseconds()
-}
-
-// await returns the page of the pair as soon as it is good.
-func (d *drill) await(ctx context.Context, what string, good func(*registry.Page) bool) (registry.Page, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, d.within, fmt.Errorf("that took longer than %v", d.within))
-	defer cancel()
-	for {
-		p, err := registry.Read(d.root, d.Name)
-		switch {
-		case err != nil:
-			return p, err
-		case good(&p) && lives(p.Primary) && lives(p.Backup):
-			return p, nil
-		case !lives(p.Primary) && !lives(p.Backup):
-			return p, fmt.Errorf("waiting until %s: %w", what, errAllDead)
-		}
-		if err := pause(ctx, time.Millisecond); err != nil {
-			return p, fmt.Errorf("waiting until %s: %w", what, err)
-		}
-	}
+	return one
 }
 
 func (d *drill) show(w io.Writer, asJSON bool) error {

@@ -73,7 +73,7 @@ func TestADrillSaysWhatItCannotDo(t *testing.T) {
 		status int
 	}{
 		{[]string{"drill"}, "drill wants the NAME of a pair", exitUsage},
-		{[]string{"drill", bankName}, "drill 1 of bank: cannot read the page of", exitFailed},
+		{[]string{"drill", bankName}, `cannot drill "bank": kill: no such pair`, exitFailed},
 		{[]string{"drill", bankName, "--signal", "TERM"}, "that is pairmon stop", exitUsage},
 		{[]string{"drill", bankName, "--signal", "FROWN"}, "there is none of that name", exitUsage},
 		{[]string{"drill", bankName, "--times", "0"}, "--times 0: want 1 to", exitUsage},
