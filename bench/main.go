@@ -58,6 +58,6 @@ func processCommand() *cobra.Command {
 	c := &cobra.Command{Use: "process", Hidden: true}
 	profile := c.PersistentFlags().String("pprof", "", "")
 	c.AddCommand(subject.ServiceProcess(profile), subject.BareProcess(), serving.EchoProcess(profile), handover.DrainProcess(), survive.AppendProcess(profile))
-	c.AddCommand(watching.Processes()...)
+	c.AddCommand(watching.Processes(profile)...)
 	return c
 }

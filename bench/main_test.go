@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/1fb4ed1c/tandem/bench/internal/fault"
+	"github.com/1fb4ed1c/tandem/bench/internal/subject"
 )
 
 // output runs a verb. Not parallel: a run collects all children of this process.
@@ -36,6 +37,7 @@ type found struct {
 
 type cells []struct {
 	Name, Fault string
+	Connection  subject.Connection
 	NotRun      string `json:"not_run"`
 	Void        []string
 	Waits       [][2]int64 `json:"waits_before_ns"`
@@ -60,7 +62,9 @@ func (all cells) check(t *testing.T) (measured int) {
 		require.NotEmpty(t, len(cell.Faults)+len(cell.Void), "broken promise: nothing is left out in silence: %s", cell.Name)
 		for _, x := range cell.Faults {
 			measured++
-			require.Zero(t, x.Errors, "broken promise: a client had an error: %s", cell.Name)
+			if cell.Connection != subject.Fresh { // one that is being accepted at that moment may be reset
+				require.Zero(t, x.Errors, "broken promise: a client had an error: %s", cell.Name)
+			}
 			require.NotEmpty(t, cell.Waits, "broken promise: the raw histogram is in the report")
 			require.Positive(t, x.Gap)
 			if cell.Fault == string(fault.Switch) {

@@ -293,3 +293,25 @@ func (h *host) output(name string) (all []string) {
 	}
 	return append(all, h.lines(name)...)
 }
+
+// A command of a list that is in flight does not outlive HAM, which would have ended it in time.
+func TestACommandInFlightEndsWhenHAMIsStopped(t *testing.T) {
+	t.Parallel()
+	defer takeTurn()()
+	h := begin(t, `
+[[entity]]
+name = "p"
+  [[entity.condition]]
+  name = "raised"
+  on = "raise"
+    [[entity.condition.action]]
+    name = "long"
+    execute = ["/bin/sh", "-c", "touch $DIR/runs; sleep 1000; true"]
+`)
+	h.until("it is declared", func() bool { return h.entity("p") != nil })
+	h.ask(h.dial(), core.Request{Raise: &core.Raise{Entity: "p"}})
+	h.until("it runs", func() bool { _, err := os.Stat(filepath.Join(h.dir(), "runs")); return err == nil })
+	require.NoError(t, h.cmd.Process.Signal(unix.SIGTERM))
+	require.Zero(t, h.exitCode())
+	require.Empty(t, h.left(), "broken promise: nothing is left")
+}

@@ -24,9 +24,10 @@ type Config struct {
 	// passed on to it. "": HAM is kept until it is stopped.
 	Once string
 	// Reload is called at SIGHUP, unless there is Once, for entities in place of Entities. nil: SIGHUP does nothing.
-	Reload func(ctx context.Context) ([]core.EntitySpec, error)
-	Quiet  bool         // of HAM's own life only warnings are logged
-	Logger *slog.Logger // nil: slog.Default()
+	Reload  func(ctx context.Context) ([]core.EntitySpec, error)
+	Quiet   bool         // of HAM's own life only warnings are logged
+	Profile string       // see HalfConfig
+	Logger  *slog.Logger // nil: slog.Default()
 }
 
 // collectAfter makes a half collect its garbage when that is so many percent of what it holds: it holds much, and allocates little.
@@ -50,7 +51,7 @@ func Main() {
 		// ignored, for what is ignored is ignored by what HAM starts, too.
 		signal.Notify(make(chan os.Signal, 1), unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT)
 		debug.SetGCPercent(collectAfter)
-		err = c.Run(context.Background())
+		err = profiled(c.Profile, func() error { return c.Run(context.Background()) })
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "pairmon: %v\n", err)

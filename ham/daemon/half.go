@@ -48,6 +48,8 @@ type half struct {
 	self    *selfWatch
 	at      time.Duration // of the last event
 
+	over bool // everything has been stopped: nothing more is begun
+
 	follower *hands.Follower // of the guardian: keeps what the hands hold
 }
 
@@ -56,6 +58,7 @@ type HalfConfig struct {
 	RunDir  string           `json:"run_dir,omitempty"` // "": as package pair
 	Door    string           `json:"door,omitempty"`    // directory of the sockets for other users; "": none
 	Quiet   bool             `json:"quiet,omitempty"`   // of HAM's own life only warnings are logged
+	Profile string           `json:"profile,omitempty"` // directory for a processor profile of each half that ends by itself; "": none
 	Logger  *slog.Logger     `json:"-"`                 // nil: slog.Default()
 	AtPoint func(pair.Point) `json:"-"`                 // for tests: see pair.Config
 }
@@ -238,12 +241,18 @@ func (h *half) perform(e core.Effect) {
 	case core.Happened:
 		h.feed.publish(e.Happening)
 	case core.ShutDown:
+		h.over = true
+		for j := range h.rec.Jobs() { // what action lists have started must not outlive HAM, which would have ended it in time
+			h.hands.Do(core.Cancel{ID: j.Effect})
+		}
 		h.journal.remove()
 		h.stop()
 	case core.WriteLog:
 		h.log.Info(e.Text, "path", e.Path.String(), "level", e.Level)
 	default:
-		h.hands.Do(e)
+		if !h.over {
+			h.hands.Do(e)
+		}
 	}
 }
 

@@ -196,7 +196,7 @@ func lives(m *registry.Member) bool {
 
 // start starts HAM's first half, in a session of its own: what is typed at the keeper's terminal is not for HAM.
 func (k *keeper) start(before string) error {
-	b, err := json.Marshal(HalfConfig{RunDir: k.root, Door: k.cfg.Door, Quiet: k.cfg.Quiet})
+	b, err := json.Marshal(HalfConfig{RunDir: k.root, Door: k.cfg.Door, Quiet: k.cfg.Quiet, Profile: k.cfg.Profile})
 	if err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func keep(root string) int {
 			return 2
 		}
 	}
-	c := daemon.Config{RunDir: root, Once: os.Getenv(envOnce)}
+	c := daemon.Config{RunDir: root, Once: os.Getenv(envOnce), Door: os.Getenv("DAEMON_TEST_DOOR")}
 	file := os.Getenv(envFile)
 	var err error
 	if c.Entities, err = config.Load(file); err != nil {
@@ -188,18 +188,33 @@ func (h *host) finish() {
 	}
 }
 
-// left returns the processes that have the run directory in their environment or arguments.
+// left returns the processes that have the run directory in their environment or arguments, or hold a file of the test's open.
 func (h *host) left() (pids []int) {
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
 	for _, d := range dirs {
 		pid, _ := strconv.Atoi(filepath.Base(d))
+		if pid == os.Getpid() {
+			continue
+		}
 		env, _ := os.ReadFile(d + "/environ")
 		args, _ := os.ReadFile(d + "/cmdline")
-		if pid != os.Getpid() && (bytes.Contains(env, []byte(h.root)) || bytes.Contains(args, []byte(h.root))) {
+		if bytes.Contains(env, []byte(h.root)) || bytes.Contains(args, []byte(h.root)) || holdsOpen(d, h.dir()) {
+			h.Logf("%d is there: %q", pid, args)
 			pids = append(pids, pid)
 		}
 	}
 	return pids
+}
+
+// holdsOpen reports whether a process has a file in a directory open; some programs have neither arguments nor an environment to show.
+func holdsOpen(proc, dir string) bool {
+	fds, _ := filepath.Glob(proc + "/fd/*")
+	for _, fd := range fds {
+		if target, _ := os.Readlink(fd); strings.HasPrefix(target, dir) {
+			return true
+		}
+	}
+	return false
 }
 
 // until waits for something to be so.

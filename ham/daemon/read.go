@@ -13,8 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/1fb4ed1c/tandem/ham/core"
 	"github.com/1fb4ed1c/tandem/ham/talk"
 	"github.com/1fb4ed1c/tandem/pair"
@@ -29,11 +27,12 @@ type reader struct {
 	quit      chan struct{}
 
 	mu    sync.Mutex
-	conns map[net.Conn]bool
+	conns map[net.Conn]net.Listener // at which it came
 }
 
 const (
 	maxReaders     = 4096             // connections at once
+	maxAtDoor      = 256              // of these at the door
 	queryWithin    = 5 * time.Second  // for a client to say what it wants
 	lineWithin     = 10 * time.Second // for a client to take what was written
 	lookWithin     = 10 * time.Second // for the loop to get to it
@@ -41,15 +40,15 @@ const (
 )
 
 func newReader(h *half) (*reader, error) {
-	r := &reader{h: h, conns: map[net.Conn]bool{}, quit: make(chan struct{})}
+	r := &reader{h: h, conns: map[net.Conn]net.Listener{}, quit: make(chan struct{})}
 	dirs := []string{h.dir}
 	if h.cfg.Door != "" {
 		dirs = append(dirs, h.cfg.Door)
 	}
 	for i, dir := range dirs {
-		mode := os.FileMode(0o600)
+		mode, most := os.FileMode(0o600), maxReaders
 		if i > 0 {
-			mode = 0o666
+			mode, most = 0o666, maxAtDoor
 		}
 		l, err := listenAt(dir, talk.ReadSocket, mode)
 		if err != nil {
@@ -57,7 +56,7 @@ func newReader(h *half) (*reader, error) {
 			return nil, err
 		}
 		r.listeners = append(r.listeners, l)
-		r.running.Go(func() { r.accept(l) })
+		r.running.Go(func() { r.accept(l, most) })
 	}
 	return r, nil
 }
@@ -86,7 +85,7 @@ func listenAt(dir, name string, mode os.FileMode) (net.Listener, error) {
 	return l, nil
 }
 
-func (r *reader) accept(l net.Listener) {
+func (r *reader) accept(l net.Listener, most int) {
 	for {
 		c, err := l.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -101,18 +100,28 @@ func (r *reader) accept(l net.Listener) {
 			continue
 		}
 		r.mu.Lock()
-		full := len(r.conns) >= maxReaders
+		full := r.count(l) >= most
 		if !full {
-			r.conns[c] = true
+			r.conns[c] = l
 		}
 		r.mu.Unlock()
 		if full {
-			_ = writeLine(c, talk.Line{Error: fmt.Sprintf("too many readers, the limit is %d", maxReaders)})
+			_ = writeLine(c, talk.Line{Error: fmt.Sprintf("too many readers, the limit is %d", most)})
 			_ = c.Close()
 			continue
 		}
 		r.running.Go(func() { r.serve(c) })
 	}
+}
+
+// count counts the connections at a socket. r is locked.
+func (r *reader) count(at net.Listener) (n int) {
+	for _, l := range r.conns {
+		if l == at {
+			n++
+		}
+	}
+	return n
 }
 
 // close ends all connections, and returns when nobody uses the loop any more.
@@ -161,9 +170,10 @@ func (r *reader) answer(c net.Conn, q *talk.Query) error {
 	case talk.OpEntities:
 		return r.entities(c, q.Names)
 	case talk.OpRunning:
+		eyes := eyesOf(c)
 		return r.send(c, func() (lines []talk.Line) {
 			for j := range r.h.rec.Jobs() {
-				lines = append(lines, talk.Line{Job: j})
+				lines = append(lines, talk.Line{Job: eyes.job(j)})
 			}
 			return append(lines, talk.Line{End: true})
 		})
@@ -221,12 +231,12 @@ func (r *reader) entities(c net.Conn, names []string) error {
 			return err
 		}
 	}
-	sees := seesAll(c)
+	eyes := eyesOf(c)
 	for part := range slices.Chunk(names, entitiesAtOnce) {
 		err := r.send(c, func() (lines []talk.Line) {
 			for _, name := range part {
 				if e := r.h.rec.Entity(name); e != nil {
-					lines = append(lines, talk.Line{Entity: sees(e), LastBeat: r.h.machine.LastBeat(name)})
+					lines = append(lines, talk.Line{Entity: eyes.entity(e), LastBeat: r.h.machine.LastBeat(name)})
 				}
 			}
 			return lines
@@ -236,60 +246,6 @@ func (r *reader) entities(c net.Conn, names []string) error {
 		}
 	}
 	return writeLine(c, talk.Line{End: true})
-}
-
-// seesAll returns what shows an entity to the process at the other end of a connection: with everything if it is his, or he an
-// administrator.
-func seesAll(c net.Conn) func(*core.Entity) *core.Entity {
-	uid := peerUID(c)
-	if uid == 0 || uid == int64(os.Geteuid()) {
-		return func(e *core.Entity) *core.Entity { return e }
-	}
-	return func(e *core.Entity) *core.Entity {
-		if !e.Owner.Admin && int64(e.Owner.UID) == uid {
-			return e
-		}
-		return hidden(e)
-	}
-}
-
-// hidden returns a copy without what only the owner is to see: environments and arguments.
-func hidden(e *core.Entity) *core.Entity {
-	hide := func(c core.Command) core.Command {
-		c.Env = nil
-		c.Argv = c.Argv[:min(len(c.Argv), 1)]
-		return c
-	}
-	x := *e
-	x.Settings.Command = hide(x.Settings.Command)
-	if x.Process.Command != nil {
-		c := hide(*x.Process.Command)
-		x.Process.Command = &c
-	}
-	x.Conditions = slices.Clone(x.Conditions)
-	for i := range x.Conditions {
-		actions := slices.Clone(x.Conditions[i].Actions)
-		for k := range actions {
-			s := &actions[k].Spec
-			s.Execute, s.Dump, s.Notify, s.OnFail = nil, nil, nil, nil
-			s.Restart = nil
-		}
-		x.Conditions[i].Actions = actions
-	}
-	return &x
-}
-
-// peerUID returns the user at the other end, -1 if the kernel does not tell.
-func peerUID(c net.Conn) int64 {
-	uid := int64(-1)
-	if raw, err := c.(*net.UnixConn).SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) {
-			if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
-				uid = int64(cred.Uid)
-			}
-		})
-	}
-	return uid
 }
 
 // history tells what has happened, and goes on with what happens.

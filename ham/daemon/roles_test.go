@@ -42,6 +42,10 @@ func play(role string) int {
 		playActivated()
 	case "bank":
 		playBank()
+	case "client":
+		playClient()
+	case "looker":
+		playLooker()
 	case "stubborn":
 		playStubborn()
 	case "sleep":

@@ -38,7 +38,7 @@ func watchSelf(h *half) *selfWatch {
 		guardian := 0
 		var look <-chan time.Time
 		for {
-			protected := guardian != 0
+			var protected bool
 			select {
 			case <-w.quit:
 				return

@@ -26,9 +26,9 @@ func (h *Hands) runCommand(o *op, r core.RunCommand) {
 		o.done(h.dump(r), nil)
 		return
 	}
-	c, err := h.findCommand(r)
+	c, err := h.findCommand(o, r)
 	if c == nil && err == nil {
-		c, err = h.startCommand(r)
+		c, err = h.startCommand(o, r)
 	}
 	if err != nil {
 		o.done(err, nil)
@@ -41,7 +41,7 @@ func (h *Hands) runCommand(o *op, r core.RunCommand) {
 }
 
 // startCommand starts a command.
-func (h *Hands) startCommand(r core.RunCommand) (*running, error) {
+func (h *Hands) startCommand(o *op, r core.RunCommand) (*running, error) {
 	as, err := identify(r.As, r.Command.User, r.Command.Group)
 	if err != nil {
 		return nil, err
@@ -66,11 +66,11 @@ func (h *Hands) startCommand(r core.RunCommand) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.follow(r, id, pidfd, true, stream)
+	return h.follow(o, r, id, pidfd, true, stream)
 }
 
 // findCommand returns the command that was started under this ID before, nil if there is none that lives.
-func (h *Hands) findCommand(r core.RunCommand) (*running, error) {
+func (h *Hands) findCommand(o *op, r core.RunCommand) (*running, error) {
 	if !r.Again {
 		return nil, nil
 	}
@@ -85,11 +85,11 @@ func (h *Hands) findCommand(r core.RunCommand) (*running, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot watch process %v: %w", id, err)
 	}
-	return h.follow(r, id, pidfd, false, h.streams.at(h.placeOfCommand(r.ID)))
+	return h.follow(o, r, id, pidfd, false, h.streams.at(h.placeOfCommand(r.ID)))
 }
 
 // follow watches a command. It takes over the pidfd.
-func (h *Hands) follow(r core.RunCommand, id proc.ID, pidfd int, child bool, s *stream) (*running, error) {
+func (h *Hands) follow(o *op, r core.RunCommand, id proc.ID, pidfd int, child bool, s *stream) (*running, error) {
 	own, err := unix.FcntlInt(uintptr(pidfd), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
 		unix.Close(pidfd)
@@ -97,6 +97,9 @@ func (h *Hands) follow(r core.RunCommand, id proc.ID, pidfd int, child bool, s *
 	}
 	c := &running{target: target{id: id, pidfd: own, group: true, owner: r.As}, stream: s, ended: make(chan exit, 1)}
 	if _, err := h.watcher.watch(id, pidfd, child, func(x exit) { c.ended <- x }); err != nil {
+		if o.wasCancelled() { // and then the hands were closed: nobody else is to go on with it
+			_ = sendSignal(own, id.PID, unix.SIGKILL, true)
+		}
 		unix.Close(own)
 		return nil, err
 	}

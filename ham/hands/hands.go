@@ -171,6 +171,7 @@ func (h *Hands) Close() {
 	h.cancel()
 	h.wake.stop()
 	h.settle()
+	h.lanes.ended()
 	if h.pairs != nil {
 		h.pairs.close()
 	}

@@ -46,3 +46,9 @@ func (l *lanes) next(name string) (f func()) {
 	f, l.queues[name] = queue[0], queue[1:]
 	return f
 }
+
+// ended makes what has been done in lanes that are empty known to the caller, though others may be left behind.
+func (l *lanes) ended() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+}

@@ -119,13 +119,27 @@ func (s *stream) turn(log *slog.Logger, n note) error {
 	return err
 }
 
-// resume goes on reading the pipes that programs of an earlier HAM still write to.
+// resume goes on reading the pipes that programs of an earlier HAM still write to. It does not wait for that, for there may be thousands;
+// whoever wants a stream does.
 func (ss *streams) resume() {
-	dirs, _ := os.ReadDir(ss.h.cfg.Dir)
+	dir := ss.h.cfg.Dir
 	ss.mu.Lock()
-	defer ss.mu.Unlock()
+	if !ss.h.go_(func() {
+		defer ss.mu.Unlock()
+		ss.resumeAll(dir)
+	}) {
+		ss.mu.Unlock()
+	}
+}
+
+// resumeAll looks at every place in a directory. ss is locked.
+func (ss *streams) resumeAll(dir string) {
+	dirs, _ := os.ReadDir(dir)
 	for _, d := range dirs {
-		p := place(filepath.Join(ss.h.cfg.Dir, d.Name()))
+		if ss.h.ctx.Err() != nil {
+			return
+		}
+		p := place(filepath.Join(dir, d.Name()))
 		if err := ss.resumeAt(p, strings.HasPrefix(d.Name(), commandPrefix)); err != nil {
 			ss.h.say(slog.LevelWarn, "output is not read on", "place", d.Name(), "error", err)
 		}

@@ -19,17 +19,19 @@ func Closed(clients []Client, d time.Duration) (rate float64, waits *figures.Tim
 	began := time.Now()
 	for _, c := range clients {
 		wg.Go(func() {
-			mine := figures.NewTimes()
+			var mine []time.Duration
 			var failed error
 			for n := 0; !stop.Load() && failed == nil; n++ {
 				sent := time.Now()
 				if _, failed = c.Do(n); failed == nil {
-					mine.Add(time.Since(sent))
+					mine = append(mine, time.Since(sent))
 				}
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			waits.Merge(mine)
+			for _, d := range mine {
+				waits.Add(d)
+			}
 			if failed != nil {
 				err = failed
 			}

@@ -23,7 +23,6 @@ type Client interface {
 type Config struct {
 	Rate    float64  // requests per second, of all clients together
 	Clients []Client // request i is made by client i modulo their number
-	Keep    bool     // every reply is kept in Result.Replies, not only counted
 
 	Sleep func(time.Duration) // default: in the kernel, for Go's own timers are a millisecond late
 }
@@ -41,7 +40,7 @@ func (r *Reply) Wait() time.Duration { return r.Done - r.Intended }
 // Result is what became of all of them.
 type Result struct {
 	Began   time.Time
-	Replies []Reply        // if they are kept: in no particular order
+	Replies []Reply        // in no particular order
 	Waits   *figures.Times // of all requests that got a reply
 	Late    *figures.Times // of the load itself: from when it should have woken up to when it did
 	Worst   Reply          // the longest wait
@@ -61,7 +60,7 @@ func Run(ctx context.Context, cfg Config, stop <-chan struct{}) (*Result, error)
 	lanes := make([]*lane, len(cfg.Clients))
 	var wg sync.WaitGroup
 	for i, c := range cfg.Clients {
-		lanes[i] = &lane{todo: make(chan int, max(laneLeast, laneAll/len(lanes))), waits: figures.NewTimes()}
+		lanes[i] = &lane{todo: make(chan int, max(laneLeast, laneAll/len(lanes)))}
 		wg.Go(func() { lanes[i].run(&cfg, c, r.Began) })
 	}
 	r.pace(ctx, &cfg, lanes, stop)
@@ -119,42 +118,31 @@ func kernelSleep(d time.Duration) {
 	_ = unix.Nanosleep(&ts, nil)
 }
 
-// lane is what one client does.
+// lane is what one client does. It keeps what there is to know in the cheapest way: there may be a thousand of them.
 type lane struct {
 	todo    chan int
 	replies []Reply
-	waits   *figures.Times
-	worst   Reply
-	errors  int
-	err     error
 }
 
 func (l *lane) run(cfg *Config, c Client, began time.Time) {
 	for n := range l.todo {
 		who, err := c.Do(n)
-		p := Reply{Intended: cfg.Intended(n), Done: time.Since(began), Who: who, Err: err}
-		if cfg.Keep {
-			l.replies = append(l.replies, p)
-		}
-		if err != nil {
-			l.errors++
-			l.err = err
-			continue
-		}
-		l.waits.Add(p.Wait())
-		if p.Wait() > l.worst.Wait() {
-			l.worst = p
-		}
+		l.replies = append(l.replies, Reply{Intended: cfg.Intended(n), Done: time.Since(began), Who: who, Err: err})
 	}
 }
 
 func (r *Result) take(l *lane) {
 	r.Replies = append(r.Replies, l.replies...)
-	r.Waits.Merge(l.waits)
-	if l.worst.Wait() > r.Worst.Wait() {
-		r.Worst = l.worst
-	}
-	if r.Errors += l.errors; l.err != nil {
-		r.Err = l.err
+	for i := range l.replies {
+		p := &l.replies[i]
+		if p.Err != nil {
+			r.Errors++
+			r.Err = p.Err
+			continue
+		}
+		r.Waits.Add(p.Wait())
+		if p.Wait() > r.Worst.Wait() {
+			r.Worst = *p
+		}
 	}
 }

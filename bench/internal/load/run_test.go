@@ -32,7 +32,7 @@ func (s *server) Do(int) (uint64, error) {
 
 // run makes load for so long, in a bubble of its own time.
 func run(t testing.TB, cfg Config, d time.Duration) *Result {
-	cfg.Sleep, cfg.Keep = time.Sleep, true
+	cfg.Sleep = time.Sleep
 	stop := make(chan struct{})
 	time.AfterFunc(d-time.Microsecond, func() { close(stop) }) // not in the moment of a request
 	r, err := Run(context.Background(), cfg, stop)
@@ -77,7 +77,7 @@ func TestLoadThatIsLateMakesUpForItAndTellsSo(t *testing.T) {
 		s := &server{busy: make(chan struct{}, 1), began: time.Now(), work: time.Microsecond}
 		stop := make(chan struct{})
 		slept := 0
-		cfg := Config{Rate: 1000, Clients: []Client{s}, Keep: true, Sleep: func(d time.Duration) {
+		cfg := Config{Rate: 1000, Clients: []Client{s}, Sleep: func(d time.Duration) {
 			if slept++; slept == 10 {
 				d += 30 * time.Millisecond // the machine was busy
 			}

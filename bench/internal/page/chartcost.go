@@ -26,6 +26,36 @@ func clientSeries(d *Data) (all []series) {
 	return all
 }
 
+// processorChart is the cost that does not depend on how busy the machine is.
+func processorChart(d *Data) *chart {
+	c := &chart{ID: "processor", Title: "Processor time of a request, before the failure", picture: wide,
+		How: "Left: what primary and backup use together for one request, compared with the service without a backup, in turns; 100 % is no cost. Right: the backup's part of it. " +
+			"Unlike throughput, this hardly depends on what else the machine does."}
+	c.Columns = []string{"mode", "clients", "computing", "throughput per second", "of that without a backup", "primary per request", "backup per request", "both, of that without a backup", "wait p50", "wait p99"}
+	for _, p := range d.Serve {
+		c.Rows = append(c.Rows, []string{modeName(p.Mode), count(p.Clients), span(p.Work), plain(p.Rate.P50), percent(p.Ratio), us(p.Primary.P50), us(p.Backup.P50), percent(p.CPURatio),
+			us(p.Wait.P50), us(p.Wait.P99)})
+	}
+	both := workSeries(d.Serve, func(p *serving.Point) float64 { return p.CPURatio })
+	backup := workSeries(d.Serve, func(p *serving.Point) float64 { return p.Backup.P50 })
+	if len(both) == 0 {
+		return c
+	}
+	c.plots = []drawable{&line{title: "Primary and backup together", x: axis{label: "computing per request", log: true, unit: us, ticks: xs(both)},
+		y: axis{label: "of that without a backup", unit: percent, zero: true, ticks: quarters(both)}, series: both, mark: 1}}
+	if len(backup) > 0 {
+		c.plots = append(c.plots, &line{title: "The backup's part", x: axis{label: "computing per request", log: true, unit: us, ticks: xs(backup)},
+			y: axis{label: "processor time of a request", log: true, unit: us}, series: backup})
+	}
+	var parts []string
+	for _, s := range both {
+		first, last := s.points[0], s.points[len(s.points)-1]
+		parts = append(parts, fmt.Sprintf("%s where the %s (%s with %s)", percent(first.y), s.name, percent(last.y), us(last.x)))
+	}
+	c.Says = fmt.Sprintf("with %s of computing both use, of what the service uses without a backup: %s.", us(both[0].points[0].x), strings.Join(parts, ", "))
+	return c
+}
+
 func restoreChart(d *Data) *chart {
 	c := &chart{ID: "restore", Title: "Until the pair is protected again", picture: wide,
 		How: "The backup was killed, and a new one is started and filled while requests go on. Left: from the kill to the synchronised new backup. Right: the longest wait of a request meanwhile, beside the longest in as long a time without filling."}

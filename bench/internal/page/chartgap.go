@@ -38,12 +38,17 @@ func mainChart(d *Data) *chart {
 }
 
 // costSeries has one line for each mode: the ratio of its throughput to that of no backup.
-func costSeries(ps serving.Points) (all []series) {
+func costSeries(ps serving.Points) []series {
+	return workSeries(ps, func(p *serving.Point) float64 { return p.Ratio })
+}
+
+// workSeries has one line for each mode: a figure by the work of a request.
+func workSeries(ps serving.Points, of func(*serving.Point) float64) (all []series) {
 	for _, m := range serving.Modes() {
 		var points []point
 		for _, p := range ps {
-			if p.Mode == m && p.Clients == serving.BaseClients && p.Ratio > 0 {
-				points = append(points, point{x: float64(p.Work) / 1e3, y: p.Ratio})
+			if p.Mode == m && p.Clients == serving.BaseClients && of(p) > 0 {
+				points = append(points, point{x: float64(p.Work) / 1e3, y: of(p)})
 			}
 		}
 		slices.SortFunc(points, func(a, b point) int { return int(a.x - b.x) })

@@ -24,7 +24,7 @@ type chart struct {
 
 // charts are all sections, in the order of the page.
 func charts(d *Data) []*chart {
-	return []*chart{mainChart(d), phasesChart(d), tradeChart(d), faultsChart(d), backlogChart(d), growthChart(d), restoreChart(d), clientsChart(d), checkpointChart(d)}
+	return []*chart{mainChart(d), phasesChart(d), tradeChart(d), processorChart(d), faultsChart(d), backlogChart(d), growthChart(d), restoreChart(d), clientsChart(d), checkpointChart(d)}
 }
 
 // modes are those that there are results of, in their order.

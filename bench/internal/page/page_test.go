@@ -57,10 +57,10 @@ func full(figure func(n int) float64) *Data {
 	curve := serving.QuickCurve()
 	for _, m := range append([]string{serving.NoBackup}, serving.Modes()...) {
 		for _, clients := range curve.Clients {
-			d.Serve = append(d.Serve, &serving.Point{Mode: m, Clients: clients, Work: serving.LeastWork, Ratio: next() / 500})
+			d.Serve = append(d.Serve, &serving.Point{Mode: m, Clients: clients, Work: serving.LeastWork, Ratio: next() / 500, CPURatio: next() / 300, Backup: figures.Values{next()}.Row("", "µs")})
 		}
 		for _, w := range curve.Works[1:] {
-			d.Serve = append(d.Serve, &serving.Point{Mode: m, Clients: serving.BaseClients, Work: w, Ratio: next() / 500})
+			d.Serve = append(d.Serve, &serving.Point{Mode: m, Clients: serving.BaseClients, Work: w, Ratio: next() / 500, CPURatio: next() / 300, Backup: figures.Values{next()}.Row("", "µs")})
 		}
 	}
 	for _, mib := range []int{1, 64, 4096} {

@@ -13,6 +13,7 @@ import (
 	"github.com/1fb4ed1c/tandem/bench/internal/load"
 	"github.com/1fb4ed1c/tandem/bench/internal/subject"
 	"github.com/1fb4ed1c/tandem/bench/internal/world"
+	"github.com/1fb4ed1c/tandem/internal/registry"
 	"github.com/1fb4ed1c/tandem/pair"
 )
 
@@ -56,8 +57,15 @@ type Point struct {
 	Raw     figures.Values   `json:"raw_rate"`
 	Waits   []figures.Bucket `json:"waits_ns"`
 
-	clients []load.Client
-	waits   *figures.Times
+	Primary  figures.Row    `json:"primary_cpu"`            // µs of processor time for one request, of each round
+	Backup   figures.Row    `json:"backup_cpu"`             // the same
+	CPURatio float64        `json:"cpu_ratio_to_no_backup"` // of both together to that of NoBackup in the same round, median
+	RawCPU   figures.Values `json:"raw_cpu_us"`             // of both together
+
+	clients         []load.Client
+	waits           *figures.Times
+	servers         servers
+	primary, backup figures.Values
 }
 
 // Points are all of them.
@@ -137,6 +145,15 @@ func (c *curve) start(ctx context.Context, w *world.World, mode string) error {
 		return err
 	}
 	c.closers = append(c.closers, func() { _ = t.Stop(context.WithoutCancel(ctx)) })
+	page, err := t.Await(ctx, "there", func(p *registry.Page) bool { return p.Primary != nil })
+	if err != nil {
+		return err
+	}
+	processes, err := serversOf(&page)
+	if err != nil {
+		return err
+	}
+	c.closers = append(c.closers, func() { _ = processes.close() })
 	add := func(n int, work time.Duration) error {
 		clients, err := t.Clients(ctx, subject.Requester, n, c.perWork[work])
 		if err != nil {
@@ -144,7 +161,7 @@ func (c *curve) start(ctx context.Context, w *world.World, mode string) error {
 		}
 		release := context.AfterFunc(ctx, clients.Close)
 		c.closers = append(c.closers, func() { release(); clients.Close() })
-		c.points = append(c.points, &Point{Mode: mode, Clients: n, Work: work, clients: clients.Load, waits: figures.NewTimes()})
+		c.points = append(c.points, &Point{Mode: mode, Clients: n, Work: work, clients: clients.Load, waits: figures.NewTimes(), servers: processes})
 		return nil
 	}
 	for _, n := range c.plan.Clients {
@@ -164,23 +181,35 @@ func (c *curve) start(ctx context.Context, w *world.World, mode string) error {
 }
 
 func (p *Point) round(ctx context.Context, slice time.Duration, warming bool) error {
+	primary, backup, err := p.servers.used()
+	if err != nil {
+		return err
+	}
 	rate, waits, err := load.Closed(p.clients, slice)
 	if err != nil || ctx.Err() != nil {
 		return cmp.Or(ctx.Err(), err)
 	}
-	if !warming {
-		p.Raw = append(p.Raw, rate)
-		p.waits.Merge(waits)
+	world.Pause(ctx, settle)
+	primaryNow, backupNow, err := p.servers.used()
+	if err != nil || warming {
+		return err
 	}
+	each := func(d time.Duration) float64 { return float64(d) / 1e3 / float64(max(waits.N(), 1)) }
+	p.Raw = append(p.Raw, rate)
+	p.primary, p.backup = append(p.primary, each(primaryNow-primary)), append(p.backup, each(backupNow-backup))
+	p.RawCPU = append(p.RawCPU, each(primaryNow-primary+backupNow-backup))
+	p.waits.Merge(waits)
 	return nil
 }
 
 // finish computes what follows from the rounds.
 func (p *Point) finish(all Points) {
+	p.Primary, p.Backup = p.primary.Row("", "µs"), p.backup.Row("", "µs")
 	p.Rate, p.Wait, p.Waits = p.Raw.Row("", "req/s"), p.waits.Row(""), p.waits.Buckets()
 	for _, q := range all {
 		if q.Mode == NoBackup && q.Clients == p.Clients && q.Work == p.Work {
 			p.Ratio = figures.Ratios(p.Raw, q.Raw).Median()
+			p.CPURatio = figures.Ratios(p.RawCPU, q.RawCPU).Median()
 		}
 	}
 }
@@ -188,9 +217,9 @@ func (p *Point) finish(all Points) {
 // Print prints a table.
 func (ps Points) Print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "\nclients\twork\treq/s\t/ no backup\twait p50\tp99, µs\t  \b")
+	fmt.Fprintln(t, "\nclients\twork\treq/s\t/ no backup\tCPU µs primary\tbackup\tboth / no backup\twait p50\tp99, µs\t  \b")
 	for _, p := range ps {
-		fmt.Fprintf(t, "%d\t%v\t%s\t%s\t%s\t%s\t  %s\n", p.Clients, p.Work, figures.Short(p.Rate.P50), figures.Short(p.Ratio),
+		fmt.Fprintf(t, "%d\t%v\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t  %s\n", p.Clients, p.Work, figures.Short(p.Rate.P50), figures.Short(p.Ratio), figures.Short(p.Primary.P50), figures.Short(p.Backup.P50), figures.Short(p.CPURatio),
 			figures.Short(p.Wait.P50), figures.Short(p.Wait.P99), p.Mode)
 	}
 	return t.Flush()

@@ -55,8 +55,11 @@ func Begin(ctx context.Context, w *world.World, name string, alone bool, kind st
 
 // Dial makes another connection.
 func (t *Pair) Dial(ctx context.Context) (*receive.Conn, error) {
-	return receive.Dial(ctx, t.Name, receive.RunDir(t.World.RunDir()))
+	return receive.Dial(ctx, t.Name, receive.RunDir(t.World.RunDir()), receive.RetryFor(retryFor))
 }
+
+// retryFor is how long a client goes on when nobody serves: a pair that is away for longer has failed.
+const retryFor = 10 * time.Second
 
 // Await waits until what the registry says of the pair fulfils a condition.
 func (t *Pair) Await(ctx context.Context, what string, ok func(*registry.Page) bool) (registry.Page, error) {

@@ -50,7 +50,13 @@ func (a *attempt) once(ctx context.Context) (void string, err error) {
 		err = a.await(ctx)
 	}
 	close(stop)
-	err = errors.Join(err, <-loaded)
+	select {
+	case lerr := <-loaded:
+		err = errors.Join(err, lerr)
+	case <-time.After(restoredWithin):
+		a.clients.Close()
+		err = errors.Join(err, fmt.Errorf("%w within %v, in epoch %d", errNoReply, restoredWithin, a.after.Epoch), <-loaded)
+	}
 	if struck != nil {
 		select {
 		case serr := <-struck:
@@ -64,6 +70,9 @@ func (a *attempt) once(ctx context.Context) (void string, err error) {
 	}
 	return a.judge(), nil
 }
+
+// errNoReply is the worst that a takeover could do to a client.
+var errNoReply = errors.New("a request has no reply")
 
 // prepare brings the pair to where the fault is to find it.
 func (a *attempt) prepare(ctx context.Context) (err error) {
@@ -85,7 +94,7 @@ func (a *attempt) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	a.f.Pumped = a.chance.IntN(a.cell.Snapshot)
-	a.cfg = load.Config{Rate: a.result.Rate, Clients: a.clients.Load, Keep: true}
+	a.cfg = load.Config{Rate: a.result.Rate, Clients: a.clients.Load}
 	return pump(a.clients.Load, a.f.Pumped)
 }
 

@@ -97,7 +97,7 @@ func (r *rig) protected(ctx context.Context) (page registry.Page, err error) {
 
 const (
 	pollEvery      = 2 * time.Millisecond // between two looks at the status page
-	restoredWithin = 20 * time.Second     // a pair that is not protected again by then has failed
+	restoredWithin = 10 * time.Second     // a pair that is not protected again by then has failed
 )
 
 // pump makes so many requests as fast as it can: a backlog, for a backup that computes lazily.

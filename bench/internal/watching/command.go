@@ -75,7 +75,7 @@ func run(ctx context.Context, w *world.World, r *figures.Report, p plan) error {
 	return nil
 }
 
-// Processes are the programs that take part, as hidden verbs.
-func Processes() []*cobra.Command {
-	return []*cobra.Command{hamProcess(), watchProcess(), beatProcess(), lookProcess()}
+// Processes are the programs that take part, as hidden verbs. HAM leaves processor profiles in a directory; "": none.
+func Processes(profile *string) []*cobra.Command {
+	return []*cobra.Command{hamProcess(profile), watchProcess(), beatProcess(), lookProcess()}
 }

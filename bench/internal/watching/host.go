@@ -28,9 +28,9 @@ type hamUnderTest struct {
 }
 
 // hamProcess keeps a HAM.
-func hamProcess() *cobra.Command {
+func hamProcess(profile *string) *cobra.Command {
 	return &cobra.Command{Use: "ham", RunE: func(*cobra.Command, []string) error {
-		_, err := daemon.Keep(context.Background(), daemon.Config{})
+		_, err := daemon.Keep(context.Background(), daemon.Config{Profile: *profile})
 		return err
 	}}
 }
