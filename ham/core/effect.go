@@ -57,10 +57,12 @@ type Unwatch struct {
 	Entity string
 }
 
-// WatchBeats has Beats told about an entity: its word in shared memory is looked at, at least twice in each period.
+// WatchBeats has Beats told about an entity: its word in shared memory is looked at, at least twice in each period. What is seen is told before
+// a Tick, and at once if it is the first beat or may be the one that follows a mark; the rest soon.
 type WatchBeats struct {
 	Target
 	Period time.Duration
+	Mark   time.Duration // without a beat for so long the first mark is passed; 0: there is none
 }
 
 // UnwatchBeats ends it.

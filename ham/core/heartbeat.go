@@ -43,8 +43,25 @@ func (m *Machine) watchBeats(e *Entity) {
 	}
 	e.Pulse.State, e.Pulse.Suspended = Beating, false
 	m.beats[e.Name] = beat{last: m.now.At + h.Grace, credit: m.credit}
-	m.emit(WatchBeats{Target: e.target(), Period: h.Period})
+	m.emit(e.watchBeatsOf())
 }
+
+// watchBeatsOf returns the order to watch the heartbeat of an entity.
+func (e *Entity) watchBeatsOf() WatchBeats {
+	h := &e.Settings.Heartbeat
+	first := max(h.Low, h.High)
+	if h.Low > 0 && h.High > 0 {
+		first = min(h.Low, h.High)
+	}
+	w := WatchBeats{Target: e.target(), Period: h.Period}
+	if first > 0 {
+		w.Mark = h.until(first)
+	}
+	return w
+}
+
+// until returns how long after a beat a mark is passed: a beat is missed when it is half a period overdue.
+func (h *Heartbeat) until(mark int) time.Duration { return time.Duration(mark)*h.Period + h.Period/2 }
 
 func (m *Machine) unwatchBeats(e *Entity) {
 	if e.Pulse.State != Unwatched {
@@ -102,7 +119,7 @@ func (m *Machine) deadline(e *Entity) (time.Duration, bool) {
 	if !ok || mark == 0 || e.Pulse.Suspended {
 		return 0, false
 	}
-	at := m.base(b) + time.Duration(mark)*h.Period + h.Period/2
+	at := m.base(b) + h.until(mark)
 	if m.credit > b.credit { // what kept us from running may have kept the process: it has a period to catch up
 		at += h.Period
 	}

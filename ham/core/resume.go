@@ -91,7 +91,7 @@ func (m *Machine) resumeEntity(e *Entity) {
 			m.emit(e.watchOf())
 		}
 		if e.Pulse.State != Unwatched {
-			m.emit(WatchBeats{Target: e.target(), Period: e.Settings.Heartbeat.Period})
+			m.emit(e.watchBeatsOf())
 		}
 		if p.Every != 0 {
 			m.emit(Sample{Target: e.target(), Every: p.Every})

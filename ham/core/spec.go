@@ -25,7 +25,7 @@ type Settings struct {
 	Restart   Budget        `json:"restart"`             // how often it is restarted
 	Stop      []KillStep    `json:"stop,omitempty"`      // how it is stopped; none: DefaultStop
 	Sample    time.Duration `json:"sample,omitempty"`    // how often its resources are read; 0: DefaultSample if a condition asks for them
-	OnlySelf  bool          `json:"only_self,omitempty"` // signals of Stop go to the process alone, not to its process group
+	OnlySelf  bool          `json:"only_self,omitempty"` // signals of Stop go to the process alone, not to its process group, which may outlive it
 }
 
 // Command is a program to run: an argument list, never a line for a shell.

@@ -80,13 +80,14 @@ func (h *timerHeap) Pop() any {
 	return x
 }
 
-// elapseAtOnce bounds who is called in one step, and so what one step may change. The others are called soon.
+// elapseAtOnce bounds the records that are changed in one step because their time has come. The others' is soon. Whoever is called too early,
+// as all are that beat, changes none.
 const elapseAtOnce = 256
 
 // elapse calls everybody whose time has come. In one step nobody is called twice: what is due at once is done at once.
 func (m *Machine) elapse() {
 	var early []timerKey
-	for range elapseAtOnce {
+	for len(m.tx.names)+len(m.tx.ids) < elapseAtOnce {
 		k, ok := m.timers.due(m.now.At)
 		if !ok {
 			break

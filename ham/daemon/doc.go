@@ -12,7 +12,7 @@
 //
 //	records.go       the machine's Store, in tracked state
 //	journal.go       the same records in a file, for a HAM that follows after both halves have died
-//	read.go, feed.go the socket for those who only look
+//	read.go, feed.go the socket for those who only look; sees.go what they may see
 //	selfpair.go      what HAM knows of its own pair
 //	adopt.go         pairs that run already, or say that they do
 package daemon

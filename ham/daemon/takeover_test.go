@@ -234,9 +234,11 @@ command = ["$SELF"]
 env = { DAEMON_TEST_ROLE = "stubborn", DAEMON_TEST_NAME = "%s", DAEMON_TEST_STUBBORN = "%s" }
 after = [%s]
 ready = { notify = true }
-stop = [{ signal = "TERM", wait = "300ms" }, { signal = "KILL", wait = "10s" }]
+stop = [{ signal = "TERM", wait = "%s" }, { signal = "KILL", wait = "10s" }]
 `
-	h := begin(t, fmt.Sprintf(template, "disk", "disk", "", "")+fmt.Sprintf(template, "base", "base", "yes", `"disk"`)+fmt.Sprintf(template, "top", "top", "", `"base"`))
+	h := begin(t, fmt.Sprintf(template, "disk", "disk", "", "", "20s")+
+		fmt.Sprintf(template, "base", "base", "yes", `"disk"`, "300ms")+
+		fmt.Sprintf(template, "top", "top", "", `"base"`, "20s"))
 	h.running("top")
 	f := h.follow()
 	require.NoError(t, h.cmd.Process.Signal(unix.SIGTERM))
@@ -261,7 +263,10 @@ func TestNoDeathIsLostOrDoubledByTakeovers(t *testing.T) {
 	t.Parallel()
 	defer takeTurn()()
 	const programs = 20
-	deaths, every := 1000, 100
+	deaths, every := 300, 50
+	if *long {
+		deaths = 1000
+	}
 	var toml strings.Builder
 	for i := range programs {
 		fmt.Fprintf(&toml, `

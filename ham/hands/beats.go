@@ -14,7 +14,7 @@ import (
 // not have all others looked at as often.
 //
 // To tell of a beat costs more than to look. So what was seen is told, with its time, when it is needed: before a Tick, and at once
-// if it is the first beat, or comes after one is missed. The rest is told together, now and then.
+// if it is the first beat or follows a mark. The rest is told together, now and then.
 type beats struct {
 	h      *Hands
 	rounds *rounds
@@ -33,7 +33,7 @@ type beats struct {
 type beating struct {
 	entity string
 	id     proc.ID
-	period time.Duration
+	mark   time.Duration // see core.WatchBeats
 	every  time.Duration
 	word   *uint64       // nil: not found
 	last   uint64        // what it was at the last look
@@ -82,7 +82,7 @@ func lookEvery(period time.Duration) time.Duration {
 // watch looks at the word of an entity from now on, in place of the one before.
 func (b *beats) watch(w core.WatchBeats) {
 	b.unwatch(w.Entity)
-	x := &beating{entity: w.Entity, id: proc.ID{PID: w.PID, Start: w.Start}, period: w.Period, every: lookEvery(w.Period), pause: firstSearch}
+	x := &beating{entity: w.Entity, id: proc.ID{PID: w.PID, Start: w.Start}, mark: w.Mark, every: lookEvery(w.Period), pause: firstSearch}
 	b.mu.Lock()
 	b.all[w.Entity] = x
 	g := b.groups[x.every]
@@ -251,7 +251,7 @@ func (g *beatGroup) look(now time.Duration, b *beats) (urgent bool) {
 		if count == x.last {
 			continue
 		}
-		urgent = urgent || now-x.seen >= x.period+x.period/2 // one was missed; or it is the first, and may be waited for
+		urgent = urgent || x.seen == 0 || x.mark > 0 && now-x.seen >= x.mark
 		x.last, x.seen = count, now
 		if !x.untold {
 			x.untold = true

@@ -33,7 +33,7 @@ func TestAWordThatMovesIsABeatWheneverItsProgramComesToIt(t *testing.T) {
 	b, g := newBench(t, Config{}), newGate(t)
 	id := b.spawn(t, core.Spawn{Entity: "beater", Command: role(t, "beat", "HANDS_TEST_GATE="+g.path, "HANDS_TEST_ENTITY=beater")})
 	target := core.Target{Entity: "beater", PID: id.PID, Start: id.Start}
-	b.Do(core.WatchBeats{Target: target, Period: 10 * time.Millisecond}) // it has no word yet
+	b.Do(core.WatchBeats{Target: target, Period: 10 * time.Millisecond, Mark: 15 * time.Millisecond}) // it has no word yet
 	for i := range 3 {
 		g.say(t, "beat")
 		eventually(t, "a beat is not told", func() bool { return b.beatsOf("beater") == i+1 })
@@ -79,7 +79,7 @@ func TestWhatNobodyWaitsForIsToldLaterAndWithItsTime(t *testing.T) {
 	defer page.Close()
 	self, w := must(proc.Self()), must(page.Word("self"))
 	const period = time.Hour // nobody but this test looks
-	b.Hands.beats.watch(core.WatchBeats{Target: core.Target{Entity: "self", PID: self.PID, Start: self.Start}, Period: period})
+	b.Hands.beats.watch(core.WatchBeats{Target: core.Target{Entity: "self", PID: self.PID, Start: self.Start}, Period: period, Mark: period + period/2})
 	told := func() (seen []time.Duration) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -105,7 +105,7 @@ func TestWhatNobodyWaitsForIsToldLaterAndWithItsTime(t *testing.T) {
 	b.Hands.beats.look(begun+period+1, true, func(*beatGroup, time.Duration) bool { return false })
 	require.Equal(t, []time.Duration{begun, begun + period}, told(), "broken promise: what was seen before is told before a Tick")
 	look(begun + 3*period)
-	require.Len(t, told(), 3, "broken promise: a beat after one was missed is told at once")
+	require.Len(t, told(), 3, "broken promise: a beat that follows a mark is told at once")
 }
 
 func TestWordsAreLookedAtTwiceInEachPeriod(t *testing.T) {

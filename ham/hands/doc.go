@@ -21,7 +21,8 @@
 //     is being taken over (output.go, stream.go);
 //   - listening sockets, the notification socket and stored descriptors are held by the other half of HAM too (held.go,
 //     follow.go);
-//   - HAM_SPAWN=<ID> and HAM_RUN=<directory> in its environment tell who it is (find.go);
+//   - HAM_SPAWN=<ID> and HAM_RUN=<directory> in its environment tell who it is (find.go), and a note does, for those that
+//     overwrite that (place.go);
 //   - heartbeat words are found through /proc (package beat).
 //
 // What is done for an owner who is not an administrator is done with his rights (rights.go).

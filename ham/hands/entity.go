@@ -58,6 +58,9 @@ func (e *entity) spawn(s core.Spawn) {
 		e.failed(s, err)
 		return
 	}
+	if err := e.h.placeOfEntity(s.Entity).noteSpawned(s.ID, id); err != nil {
+		e.h.say(slog.LevelWarn, "a takeover in this moment might not find what was started", "entity", e.name, "cause", err)
+	}
 	e.h.event(core.Event{Spawned: &core.Spawned{ID: s.ID, PID: id.PID, Start: id.Start}})
 	// Only now, so that nobody hears of its end or its readiness before he has heard of it.
 	e.observe(id, pidfd, true)
@@ -69,6 +72,9 @@ func (e *entity) spawn(s core.Spawn) {
 // spawnedBefore goes on with the process that was started under this ID, if it lives. It reports whether there is one.
 func (e *entity) spawnedBefore(s core.Spawn) bool {
 	id, ok := e.h.findSpawned(s.ID)
+	if !ok {
+		id, ok = e.h.placeOfEntity(s.Entity).spawned(s.ID)
+	}
 	if !ok {
 		return false
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/1fb4ed1c/tandem/ham/core"
+	"github.com/1fb4ed1c/tandem/internal/proc"
 )
 
 // place is where the pipe, the notification socket and the note of one program lie: a directory. Whoever is HAM next finds
@@ -21,6 +22,7 @@ const (
 	pipeFile   = "pipe"
 	noteFile   = "note"
 	notifyFile = "notify"
+	lastFile   = "spawned"
 
 	entityPrefix  = "e-"
 	commandPrefix = "c-"
@@ -83,6 +85,26 @@ func (p place) read() (n note, err error) {
 		return n, fmt.Errorf("cannot read what was noted: %w", err)
 	}
 	return n, nil
+}
+
+// noteSpawned leaves word of which process was started last, and under which ID: some programs overwrite the environment that they
+// would be found by.
+func (p place) noteSpawned(spawn uint64, id proc.ID) error {
+	if err := os.WriteFile(p.file(lastFile), fmt.Appendln(nil, spawn, id.PID, id.Start), 0o600); err != nil {
+		return fmt.Errorf("cannot note a start: %w", err)
+	}
+	return nil
+}
+
+// spawned returns the process that was started last, if it was under this ID.
+func (p place) spawned(spawn uint64) (id proc.ID, ok bool) {
+	text, err := os.ReadFile(p.file(lastFile))
+	if err != nil {
+		return id, false
+	}
+	var last uint64
+	n, _ := fmt.Sscanf(string(text), "%d %d %d\n", &last, &id.PID, &id.Start)
+	return id, n == 3 && last == spawn
 }
 
 func (p place) remove() { _ = os.RemoveAll(string(p)) }

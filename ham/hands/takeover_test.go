@@ -129,8 +129,20 @@ func TestAProgramOutlivesHAMAndTheNextOneMissesNothing(t *testing.T) {
 
 func TestAStartThatWasInFlightIsNotDoneTwice(t *testing.T) {
 	t.Parallel()
+	for name, command := range map[string]core.Command{
+		"found by its environment":        sh("sleep 60 & sleep 60; wait"),
+		"that has forgotten where it was": {Argv: []string{"env", "-i", "sleep", "60"}}, // as programs do that set their title
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			startTwice(t, command)
+		})
+	}
+}
+
+func startTwice(t *testing.T, command core.Command) {
 	dir := t.TempDir()
-	again := core.Spawn{ID: 7, Entity: "program", Command: sh("sleep 60 & sleep 60; wait"), As: core.Owner{Admin: true}}
+	again := core.Spawn{ID: 7, Entity: "program", Command: command, As: core.Owner{Admin: true}}
 	o := startOther(t, effects{Dir: dir, Do: []core.Spawn{again}})
 	s := o.spawned(t)
 	o.kill(t)

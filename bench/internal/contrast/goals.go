@@ -12,15 +12,13 @@ import (
 	"github.com/1fb4ed1c/tandem/bench/internal/world"
 )
 
-const (
-	small = 10      // MiB
-	large = 2 << 10 // MiB
-)
+const small = 10 // MiB
 
 // Plan says how much is measured.
 type Plan struct {
 	Kills      int `json:"kills"`       // of each kind, with primaries of 10 MiB
-	LargeKills int `json:"large_kills"` // with primaries of 2 GiB
+	LargeKills int `json:"large_kills"` // with large primaries
+	LargeMiB   int `json:"large_mib"`   // how large
 }
 
 // fault is a kind of outage, and what was measured of it.
@@ -33,11 +31,11 @@ type fault struct {
 // Run measures all kinds of faults, with primaries of two sizes.
 func Run(ctx context.Context, w *world.World, r *figures.Report, p Plan, progress func(done, all int, what string)) error {
 	gaps := map[string]*fault{}
-	for _, size := range []struct{ mib, kills int }{{small, p.Kills}, {large, p.LargeKills}} {
+	for _, size := range []struct{ mib, kills int }{{small, p.Kills}, {p.LargeMiB, p.LargeKills}} {
 		if size.kills == 0 {
 			continue
 		}
-		// Members of 2 GiB: two of the pair, a new backup while the old primary is being cleared away, and one of a bare pair.
+		// Members of that size: two of the pair, a new backup while the old primary is being cleared away, and one of a bare pair.
 		if why := world.NoRoom(4 * size.mib); why != "" {
 			r.Note("gaps with primaries of %d MiB %s", size.mib, why)
 			continue
@@ -47,7 +45,7 @@ func Run(ctx context.Context, w *world.World, r *figures.Report, p Plan, progres
 		}
 	}
 	if len(gaps) > 0 {
-		compareTakeovers(r, gaps)
+		compareTakeovers(r, gaps, p.LargeMiB)
 	}
 	return nil
 }
@@ -123,7 +121,7 @@ func killBare(w *world.World, notice string, mib int) func(context.Context, time
 }
 
 // compareTakeovers prints what the issue asks for.
-func compareTakeovers(r *figures.Report, faults map[string]*fault) {
+func compareTakeovers(r *figures.Report, faults map[string]*fault, large int) {
 	p50 := func(name string, mib int) float64 {
 		f := faults[key(name, mib)]
 		if f == nil || f.gaps.N() == 0 {
@@ -141,13 +139,16 @@ func compareTakeovers(r *figures.Report, faults map[string]*fault) {
 			r.AtMost(name, over/under, goal, "")
 		}
 	}
-	kill := p50("pair, SIGKILL", small)
+	kill, size := p50("pair, SIGKILL", small), fmt.Sprintf("%d MiB", large)
+	if large%1024 == 0 {
+		size = fmt.Sprintf("%d GiB", large/1024)
+	}
 	compare("gap (p50) after SIGKILL, 10 MiB, pair / bare pair", kill, p50("bare pair, SIGKILL", small), 2)
-	compare("gap (p50) after SIGKILL, 2 GiB, pair / bare pair", p50("pair, SIGKILL", large), p50("bare pair, SIGKILL", large), 0)
-	compare("gap (p50) after SIGKILL, pair, 2 GiB / 10 MiB", p50("pair, SIGKILL", large), kill, 3)
+	compare("gap (p50) after SIGKILL, "+size+", pair / bare pair", p50("pair, SIGKILL", large), p50("bare pair, SIGKILL", large), 0)
+	compare("gap (p50) after SIGKILL, pair, "+size+" / 10 MiB", p50("pair, SIGKILL", large), kill, 3)
 	const eof = "bare pair that waits for end-of-file, SIGKILL"
-	compare("gap (p50) after SIGKILL, waiting for end-of-file, 2 GiB / 10 MiB", p50(eof, large), p50(eof, small), 0)
-	compare("gap (p50) after SIGKILL, 2 GiB, waiting for end-of-file / pair", p50(eof, large), p50("pair, SIGKILL", large), 0)
+	compare("gap (p50) after SIGKILL, waiting for end-of-file, "+size+" / 10 MiB", p50(eof, large), p50(eof, small), 0)
+	compare("gap (p50) after SIGKILL, "+size+", waiting for end-of-file / pair", p50(eof, large), p50("pair, SIGKILL", large), 0)
 	compare("gap (p50), pair, panic in a handler / SIGKILL", p50("pair, panic in a handler", small), kill, 2)
 	compare("gap (p50), pair, planned switch / SIGKILL", p50("pair, planned switch", small), kill, 1)
 }

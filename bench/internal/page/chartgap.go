@@ -17,9 +17,9 @@ func count(n int) string { return strconv.Itoa(n) }
 
 // mainChart is the trade-off: the gap by mode and work, beside the cost before the failure.
 func mainChart(d *Data) *chart {
-	c := &chart{ID: "takeover", Title: "The gap after a SIGKILL, and what it costs before", picture: wide,
+	c := &chart{ID: "takeover", Title: "The gap after a SIGKILL, and what it costs before", picture: picture{33 * vg.Centimeter, wide.height},
 		How: "Left: from the SIGKILL of the primary to the first reply that a client gets from the new one; the dot is the median, the whisker goes from the shortest to the 99th percentile. " +
-			"Right: what throughput is left, compared with the same service without a backup, measured in turns; 100 % is no cost. Both by the computing that one request needs."}
+			"Middle and right: throughput, and the processor time of primary and backup together for one request, both compared with the same service without a backup, measured in turns; 100 % is no cost. All by the computing that one request needs."}
 	rs := d.Takeover.Of(takeover.ByWork)
 	c.gapTable(rs)
 	all := gapSeries(rs, byWork)
@@ -29,12 +29,26 @@ func mainChart(d *Data) *chart {
 	}
 	c.plots = []drawable{&line{title: "Gap at the client (p50, whisker to p99)", x: axis{label: "computing per request", log: true, unit: us, ticks: xs(all)},
 		y: axis{label: "gap", log: true, unit: us}, series: all}}
-	if len(cost) > 0 {
-		c.plots = append(c.plots, &line{title: "Throughput before the failure", x: axis{label: "computing per request", log: true, unit: us, ticks: xs(cost)},
-			y: axis{label: "of that without a backup", unit: percent, zero: true, ticks: quarters(cost)}, series: cost, mark: 1})
+	for _, panel := range []struct {
+		title  string
+		series []series
+	}{{"Throughput before the failure", cost}, {"Processor time of a request", workSeries(d.Serve, func(p *serving.Point) float64 { return p.CPURatio })}} {
+		if len(panel.series) > 0 {
+			c.plots = append(c.plots, &line{title: panel.title, x: axis{label: "computing per request", log: true, unit: us, ticks: xs(panel.series)},
+				y: axis{label: "of that without a backup", unit: percent, zero: true, ticks: quarters(panel.series)}, series: unnamed(panel.series), mark: 1})
+		}
 	}
 	c.Says = saysMain(rs, d.Serve)
 	return c
+}
+
+// unnamed are series whose names stand beside others of the same colours.
+func unnamed(all []series) (same []series) {
+	for _, s := range all {
+		s.name = ""
+		same = append(same, s)
+	}
+	return same
 }
 
 // costSeries has one line for each mode: the ratio of its throughput to that of no backup.

@@ -64,7 +64,7 @@ type Point struct {
 
 	clients         []load.Client
 	waits           *figures.Times
-	servers         servers
+	servers         *servers
 	primary, backup figures.Values
 }
 
@@ -102,10 +102,7 @@ func Run(ctx context.Context, w *world.World, plan CurvePlan, progress func(done
 			}
 		}
 	}
-	for _, p := range c.points {
-		p.finish(c.points)
-	}
-	return c.points, nil
+	return c.points, c.finish()
 }
 
 // Modes are the names of all modes of a pair.
@@ -181,24 +178,28 @@ func (c *curve) start(ctx context.Context, w *world.World, mode string) error {
 }
 
 func (p *Point) round(ctx context.Context, slice time.Duration, warming bool) error {
-	primary, backup, err := p.servers.used()
-	if err != nil {
+	if err := p.servers.begin(); err != nil {
 		return err
 	}
 	rate, waits, err := load.Closed(p.clients, slice)
-	if err != nil || ctx.Err() != nil {
+	if err != nil || ctx.Err() != nil || warming {
 		return cmp.Or(ctx.Err(), err)
 	}
-	world.Pause(ctx, settle)
-	primaryNow, backupNow, err := p.servers.used()
-	if err != nil || warming {
-		return err
-	}
-	each := func(d time.Duration) float64 { return float64(d) / 1e3 / float64(max(waits.N(), 1)) }
+	p.servers.end(p, waits.N())
 	p.Raw = append(p.Raw, rate)
-	p.primary, p.backup = append(p.primary, each(primaryNow-primary)), append(p.backup, each(backupNow-backup))
-	p.RawCPU = append(p.RawCPU, each(primaryNow-primary+backupNow-backup))
 	p.waits.Merge(waits)
+	return nil
+}
+
+func (c *curve) finish() error {
+	for _, p := range c.points {
+		if err := p.servers.begin(); err != nil {
+			return err
+		}
+	}
+	for _, p := range c.points {
+		p.finish(c.points)
+	}
 	return nil
 }
 

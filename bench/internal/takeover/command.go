@@ -31,7 +31,7 @@ type verb struct {
 
 // Command is the verb takeover.
 func Command(o *figures.Options) *cobra.Command {
-	v := verb{Contrast: contrast.Plan{Kills: 60, LargeKills: 8}, Filling: restore.Plan{States: []int{256}, Fillings: 5, Rate: 2000}}
+	v := verb{Contrast: contrast.Plan{Kills: 60, LargeKills: 8, LargeMiB: 2048}, Filling: restore.Plan{States: []int{256}, Fillings: 5, Rate: 2000}}
 	var faults, state int
 	var blocks []string
 	c := &cobra.Command{Use: "takeover", Short: "What clients see of the end of a primary, and where the time goes", Args: cobra.NoArgs}
@@ -40,7 +40,13 @@ func Command(o *figures.Options) *cobra.Command {
 		if o.Quick {
 			v.Cells = QuickPlan()
 			v.Cells.Budget = 8 * time.Second // there is more to do here
-			v.Contrast.Kills, v.Contrast.LargeKills, v.Filling.Fillings = min(v.Contrast.Kills, 6), min(v.Contrast.LargeKills, 1), 1
+			v.Contrast.Kills, v.Contrast.LargeKills, v.Filling.Fillings = min(v.Contrast.Kills, 5), min(v.Contrast.LargeKills, 2), 1
+			if !c.Flags().Changed("large") {
+				v.Contrast.LargeMiB = 256
+			}
+			if !c.Flags().Changed("state") {
+				state = 64
+			}
 		}
 		if c.Flags().Changed("faults") {
 			v.Cells.Faults = faults
@@ -59,8 +65,9 @@ func Command(o *figures.Options) *cobra.Command {
 	f.IntVar(&faults, "faults", LongPlan().Faults, "faults of every cell; 0: no cells")
 	f.StringSliceVar(&blocks, "blocks", nil, "what to vary, some of work,fault,snapshot,state,memory,clients (default all)")
 	f.IntVar(&v.Contrast.Kills, "kills", v.Contrast.Kills, "faults of each kind beside a bare pair, with primaries of 10 MiB")
-	f.IntVar(&v.Contrast.LargeKills, "large-kills", v.Contrast.LargeKills, "faults beside a bare pair, with primaries of 2 GiB")
-	f.IntVar(&state, "state", 256, "state in MiB that a new backup is filled with")
+	f.IntVar(&v.Contrast.LargeKills, "large-kills", v.Contrast.LargeKills, "faults beside a bare pair, with large primaries")
+	f.IntVar(&v.Contrast.LargeMiB, "large", v.Contrast.LargeMiB, "how large those are, in MiB (--quick: 256)")
+	f.IntVar(&state, "state", 256, "state in MiB that a new backup is filled with (--quick: 64)")
 	return c
 }
 

@@ -68,7 +68,8 @@ func measurePulse(ctx context.Context, w *world.World, r *figures.Report, plan p
 		return err
 	}
 	defer ps.close()
-	world.Pause(ctx, plan.Rest)
+	// At first each has a mark at a time of its own; later those that are seen in one look have theirs together.
+	world.Pause(ctx, 2*plan.Rest)
 	loads, err := inTurns(ctx, plan.Idle, ps, processes{bare})
 	if err != nil {
 		return err
@@ -117,7 +118,7 @@ func beatProcess() *cobra.Command {
 		hearts := make([]*ham.Self, p.words)
 		err = inParallel(ctx, len(hearts), func(ctx context.Context, i int) (err error) {
 			hearts[i], err = client.AttachSelf(ctx, ham.Attach{Entity: heartName(i),
-				Heartbeat: &ham.Heartbeat{Period: p.period, High: int(missable / p.period), Grace: missable}})
+				Heartbeat: &ham.Heartbeat{Period: p.period, High: int(missable / p.period)}})
 			return err
 		})
 		if err == nil {
