@@ -82,12 +82,24 @@ func (m *member) checkProgress(l *link, slept time.Duration) {
 	if still < m.cfg.HangAfter/stoppedPart {
 		return
 	}
+	if !m.whole { // who cannot take over must not end the only one that holds the state
+		m.pity(l, still)
+		return
+	}
 	if state, err := l.peer.State(); err == nil && state == 'T' {
 		m.noticed(causeStopped, fmt.Sprintf("stopped, no progress for %v", still.Round(time.Millisecond)), false)
 		return
 	}
 	if still >= m.cfg.HangAfter {
 		m.noticed(causeHang, fmt.Sprintf("no progress for %v", still.Round(time.Millisecond)), false)
+	}
+}
+
+// pity says once that the primary shows no progress while nobody can take over from it. It may be late only.
+func (m *member) pity(l *link, still time.Duration) {
+	if still >= m.cfg.HangAfter && !l.pitied {
+		l.pitied = true
+		m.log.Error("the primary shows no progress, and this backup does not hold the state yet: it waits", "pid", l.peerID.PID, "still", still)
 	}
 }
 

@@ -35,6 +35,7 @@ type link struct {
 	beat     uint64        // the peer's progress, as last seen
 	beatAt   time.Duration // when it last moved
 	lookedAt time.Duration // when we last looked
+	pitied   bool          // it stood still, and nobody could take over
 }
 
 // newLink lights our beacon in a segment that we have mapped.

@@ -24,6 +24,7 @@ type roles struct {
 	successor successor     // of the backup: an upgrade is under way
 	calledAt  time.Duration // when the successor was started
 	succeeds  bool          // this process is a successor: when it is primary, the other member is to be replaced as well
+	handed    bool          // it has handed over, and holds the state; the log of the new primary is still to come
 	taking    cause         // while a takeover is under way: why
 	proven    bool          // the death of the primary is a fact, not a suspicion
 	stopping  bool          // the whole pair is to stop
@@ -42,7 +43,7 @@ func (r *roles) step(ev event) []effect {
 		r.role, r.epoch = Primary, ev.epoch
 		return append([]effect{{kind: doServe}}, r.restore(ev.at)...)
 	case evAdmitted:
-		r.role, r.epoch, r.succeeds = Joining, ev.epoch, ev.succeeds
+		r.role, r.epoch, r.succeeds, r.handed = Joining, ev.epoch, ev.succeeds, false
 		if r.stopping { // asked for while there was no primary to be asked: during a switch
 			return []effect{{kind: doAskStop}}
 		}
@@ -71,6 +72,9 @@ func (r *roles) stepBackup(ev event) []effect {
 	case evPrimaryLost:
 		if r.taking != causeNone {
 			return nil // the same news twice (nonstop.md §12.1, 8)
+		}
+		if r.role == Joining && !r.handed && !ev.proof {
+			return nil // who cannot take over must not end the only one that holds the state: it may be late only
 		}
 		r.taking, r.proven = ev.cause, ev.proof
 		if ev.proof {
@@ -196,7 +200,7 @@ func (r *roles) stepPrimary(ev event) []effect {
 		if r.partner != synced || r.closing || r.stopping {
 			return []effect{{kind: doRefuseSwitch, err: ErrNotSynchronised}}
 		}
-		r.role, r.partner, r.taking = Joining, alone, causeNone
+		r.role, r.partner, r.taking, r.handed = Joining, alone, causeNone, true
 		return []effect{{kind: doHandOver}}
 	case evTick:
 		return r.tick(ev.at)

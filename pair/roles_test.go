@@ -63,6 +63,8 @@ func TestABackupTakesOverOnlyWhatItHasWonAndHoldsWhole(t *testing.T) {
 		{name: "a suspicion: fence first",
 			given: backupRoles(), events: []event{hangs, {kind: evFenced, won: true}, won, {kind: evDrained, won: true}},
 			want: do(doFence, doSeal, doDrain, doServe, doPublish), role: Primary, partner: alone},
+		{name: "a suspicion by one that cannot take over: nobody is fenced, and what follows is as ever",
+			given: joiningRoles(), events: []event{hangs, {kind: evSynced}, hangs}, want: do(doAckSynced, doPublish, doFence), role: Backup},
 		{name: "the same news twice is one takeover",
 			given: backupRoles(), events: []event{hangs, dead, hangs}, want: do(doFence), role: Backup},
 		{name: "who cannot be fenced is not taken over from, but suspected again",

@@ -261,7 +261,7 @@ func (s *sim) drop(p *simProc) {
 	p.log = nil
 	if l == nil {
 		if p.child != nil {
-			p.child.dead = !p.child.stubborn
+			p.child.dead = p.child.dead || !p.child.stubborn
 			p.child = nil
 		}
 		return

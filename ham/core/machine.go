@@ -113,6 +113,7 @@ func (m *Machine) commit() {
 		root := m.tx.root
 		m.store.SetRoot(&root)
 	}
+	m.refresh()
 	m.wake()
 }
 

@@ -31,6 +31,9 @@ func (t *timers) arm(k timerKey, at time.Duration) {
 	heap.Push(&t.heap, timer{at, k})
 }
 
+// disarm takes a key out.
+func (t *timers) disarm(k timerKey) { delete(t.armed, k) }
+
 // due takes out the first key whose time has come.
 func (t *timers) due(now time.Duration) (timerKey, bool) {
 	for len(t.heap) > 0 && (t.heap[0].at <= now || !t.valid(t.heap[0])) {
@@ -105,6 +108,31 @@ func (m *Machine) elapse() {
 		if e := m.look(k.entity); e != nil {
 			m.timers.arm(k, m.nextTime(e))
 		}
+	}
+}
+
+// refreshAhead is how far refresh looks.
+const refreshAhead = 250 * time.Millisecond
+
+// refresh moves the times that have become later, as far as they are soon: so thousands that beat do not cause a tick each, which finds that
+// it came too early.
+func (m *Machine) refresh() {
+	for {
+		at := m.timers.first()
+		if at < 0 || at > m.now.At+refreshAhead {
+			return
+		}
+		k := m.timers.heap[0].key
+		e := m.look(k.entity)
+		if k.job != 0 || e == nil {
+			return
+		}
+		next := m.nextTime(e)
+		if next != 0 && next <= at {
+			return
+		}
+		m.timers.disarm(k)
+		m.timers.arm(k, next)
 	}
 }
 

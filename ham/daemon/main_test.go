@@ -152,7 +152,7 @@ func (h *host) launch(env ...string) {
 	self, err := os.Executable()
 	require.NoError(h, err)
 	cmd := exec.Command(self)
-	cmd.Env = append(append(os.Environ(), envKeep+"="+h.root, envFile+"="+h.file), env...)
+	cmd.Env = append(append(os.Environ(), envKeep+"="+h.root, envFile+"="+h.file, "GORACE=atexit_sleep_ms=0"), env...)
 	cmd.Stdout, cmd.Stderr = h.log, h.log
 	stdin, err := cmd.StdinPipe()
 	require.NoError(h, err)
@@ -182,6 +182,9 @@ func (h *host) finish() {
 	for _, id := range h.left() {
 		h.Errorf("broken promise: HAM leaves no process behind: %d is there\n%s", id, h.log)
 		_ = unix.Kill(id, unix.SIGKILL)
+	}
+	if strings.Contains(h.log.String(), "DATA RACE") {
+		h.Error("broken promise: no data race in HAM")
 	}
 	if h.Failed() {
 		h.Logf("the log of HAM:\n%s", h.log)

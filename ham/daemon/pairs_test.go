@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -104,6 +105,9 @@ func lifeOfABank(h *host, restarts int) {
 	defer cancel()
 	require.NoError(h, pair.Stop(ctx, h.root, "bank"))
 	h.until("it is known to be stopped", func() bool { return h.entity("bank").Process.Phase == core.Stopped })
+	h.until("its members have ended", func() bool {
+		return !slices.ContainsFunc(e.Pair.Members, func(m core.PairMember) bool { return proc.ID{PID: m.PID, Start: m.Start}.Alive() })
+	})
 	h.kill(h.running("other").Process.PID)
 	h.restarted("other", 1) // meanwhile a restart would have been
 	require.Len(h, h.lines("bank.founded"), 2, "broken promise: a pair that was stopped on purpose stays away")

@@ -57,6 +57,10 @@ func Quick() []Block {
 	}.blocks()
 }
 
+// hangAfter is for the faults that are noticed by it: the shortest that can be chosen. Elsewhere it is the default, for on a starved
+// machine a healthy primary may seem to hang.
+const hangAfter = 250 * time.Millisecond
+
 func (a axes) blocks() []Block {
 	base := Base()
 	byMode := func(cells []Cell) (all []Cell) {
@@ -69,6 +73,7 @@ func (a axes) blocks() []Block {
 	lazy.Mode, lazy.Work = pair.BackupLazy.String(), a.snapshotWork
 	var faults, clients []Cell
 	for _, c := range vary(base, each(setFault, fault.Kinds()...)...) {
+		c.HangAfter = hangAfter
 		faults = append(faults, vary(c, each(setMode, a.faultModes...)...)...)
 	}
 	for _, c := range vary(base, each(setConnection, subject.Requester, subject.Foreign, subject.Fresh)...) {

@@ -18,13 +18,14 @@ type Cell struct {
 	State      int                `json:"state_mib"`
 	Memory     int                `json:"memory_mib"` // of the primary, besides its state; 0: what it takes by itself
 	Fault      fault.Kind         `json:"fault"`
+	HangAfter  time.Duration      `json:"hang_after_ns"` // see pair.Config
 	Clients    int                `json:"clients"`
 	Connection subject.Connection `json:"connection"`
 }
 
 // Base is the cell that differs from every other in one axis only.
 func Base() Cell {
-	return Cell{Mode: pair.PrimaryComputes.String(), Work: 10 * time.Microsecond, Snapshot: 100, Fault: fault.Kill, Clients: 16, Connection: subject.Requester}
+	return Cell{Mode: pair.PrimaryComputes.String(), Work: 10 * time.Microsecond, Snapshot: 100, Fault: fault.Kill, HangAfter: time.Second, Clients: 16, Connection: subject.Requester}
 }
 
 // String names the cell by what it does not have in common with Base.

@@ -14,12 +14,12 @@ import (
 
 // LongPlan is for figures to be quoted. QuickPlan is for half a minute.
 func LongPlan() Plan {
-	return Plan{Faults: 300, Rate: 5000, HangAfter: 250 * time.Millisecond, Blocks: Long()}
+	return Plan{Faults: 300, Rate: 5000, Blocks: Long()}
 }
 
 // QuickPlan shows that everything works, and little more.
 func QuickPlan() Plan {
-	return Plan{Faults: 5, Budget: 9 * time.Second, Rate: 5000, HangAfter: 250 * time.Millisecond, Blocks: Quick()}
+	return Plan{Faults: 5, Budget: 9 * time.Second, Rate: 5000, Blocks: Quick()}
 }
 
 // verb is everything that the verb takeover does.

@@ -65,6 +65,9 @@ func (a *attempt) once(ctx context.Context) (void string, err error) {
 			err = errors.Join(err, fmt.Errorf("the %s has not ended within %v", a.cell.Fault, restoredWithin))
 		}
 	}
+	if errors.Is(err, proc.ErrGone) {
+		return "the primary was gone before the fault: its backup had given it up", nil
+	}
 	if err != nil {
 		return "", err
 	}
@@ -134,6 +137,12 @@ func (a *attempt) judge() (void string) {
 	now := time.Now()
 	if moved := now.Sub(a.at) - now.Round(0).Sub(a.at.Round(0)); moved.Abs() > clockMoves {
 		return fmt.Sprintf("the wall clock was set by %v", moved)
+	}
+	if changes := a.after.Epoch - a.before.Epoch; changes != 1 {
+		return fmt.Sprintf("the pair has changed roles %d times", changes)
+	}
+	if k := a.after.LastTakeover; k != nil && k.Epoch == a.after.Epoch && k.At.Before(a.at.Add(-clockMoves)) {
+		return fmt.Sprintf("the pair has changed roles before the fault (%s, %s)", k.Cause, k.Evidence)
 	}
 	if void = load.Void(a.load.Replies, fault, &a.cfg); void != "" {
 		return void

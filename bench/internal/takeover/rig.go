@@ -21,9 +21,10 @@ import (
 type rigKey struct {
 	mode            string
 	snapshot, state int
+	hangAfter       time.Duration
 }
 
-func (c *Cell) key() rigKey { return rigKey{c.Mode, c.Snapshot, c.State} }
+func (c *Cell) key() rigKey { return rigKey{c.Mode, c.Snapshot, c.State, c.HangAfter} }
 
 // rig is a running pair, what does faults to it, and the clients of the cells that use it.
 type rig struct {
@@ -41,12 +42,12 @@ type dialed struct {
 }
 
 // startRig starts a pair. number tells it from others of the same key: the name of a pair that has failed is not used again.
-func startRig(ctx context.Context, w *world.World, k rigKey, hangAfter time.Duration, number int) (r *rig, err error) {
+func startRig(ctx context.Context, w *world.World, k rigKey, number int) (r *rig, err error) {
 	mode, err := pair.ParseMode(k.mode)
 	if err != nil {
 		return nil, err
 	}
-	cfg := subject.Config{Mode: mode, SnapshotEvery: k.snapshot, HangAfter: hangAfter, Listen: true}
+	cfg := subject.Config{Mode: mode, SnapshotEvery: k.snapshot, HangAfter: k.hangAfter, Listen: true}
 	r = &rig{clients: map[dialed]*subject.Clients{}}
 	if r.Pair, err = subject.Start(ctx, w, fmt.Sprintf("%s-%d-%d-%d", k.mode, k.snapshot, k.state, number), cfg); err != nil {
 		return nil, err
@@ -120,10 +121,9 @@ const pumps = 16
 
 // rigs are the pairs of a run. They are started when they are needed, and ended when no later block needs them.
 type rigs struct {
-	world     *world.World
-	hangAfter time.Duration
-	all       map[rigKey]*rig
-	number    int
+	world  *world.World
+	all    map[rigKey]*rig
+	number int
 }
 
 func (rs *rigs) of(ctx context.Context, k rigKey) (*rig, error) {
@@ -131,7 +131,7 @@ func (rs *rigs) of(ctx context.Context, k rigKey) (*rig, error) {
 		return r, nil
 	}
 	rs.number++
-	r, err := startRig(ctx, rs.world, k, rs.hangAfter, rs.number)
+	r, err := startRig(ctx, rs.world, k, rs.number)
 	if err != nil {
 		return nil, err
 	}

@@ -13,11 +13,10 @@ import (
 
 // Plan says how much is measured.
 type Plan struct {
-	Faults    int           `json:"faults"`        // of every cell
-	Budget    time.Duration `json:"budget_ns"`     // no round is begun later than that, all blocks together; 0: no limit
-	Rate      float64       `json:"rate"`          // requests per second, at most; less if a request is much work
-	HangAfter time.Duration `json:"hang_after_ns"` // of the pairs, see pair.Config
-	Blocks    []Block       `json:"blocks"`
+	Faults int           `json:"faults"`    // of every cell
+	Budget time.Duration `json:"budget_ns"` // no round is begun later than that, all blocks together; 0: no limit
+	Rate   float64       `json:"rate"`      // requests per second, at most; less if a request is much work
+	Blocks []Block       `json:"blocks"`
 }
 
 // runner is a run of cells.
@@ -35,7 +34,7 @@ type runner struct {
 // Run measures all blocks, one after the other.
 func Run(ctx context.Context, w *world.World, plan Plan, progress func(done, all int, what string)) (Results, error) {
 	r := &runner{world: w, plan: plan, progress: progress, perWork: map[time.Duration]uint64{}, began: time.Now(),
-		rigs: rigs{world: w, hangAfter: plan.HangAfter, all: map[rigKey]*rig{}}}
+		rigs: rigs{world: w, all: map[rigKey]*rig{}}}
 	for _, b := range plan.Blocks {
 		r.all += len(b.Cells) * plan.Faults
 	}

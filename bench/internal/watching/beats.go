@@ -115,10 +115,16 @@ func beatProcess() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		hearts := make([]*ham.Self, p.words)
-		err = inParallel(ctx, len(hearts), func(ctx context.Context, i int) (err error) {
-			hearts[i], err = client.AttachSelf(ctx, ham.Attach{Entity: heartName(i),
+		hearts := make([]atomic.Pointer[ham.Self], p.words)
+		go p.spread(func(i int) { // from the first on, while the others are attached
+			if heart := hearts[i].Load(); heart != nil {
+				heart.Beat()
+			}
+		})
+		err = inParallel(ctx, len(hearts), func(ctx context.Context, i int) error {
+			heart, err := client.AttachSelf(ctx, ham.Attach{Entity: heartName(i),
 				Heartbeat: &ham.Heartbeat{Period: p.period, High: int(missable / p.period)}})
+			hearts[i].Store(heart)
 			return err
 		})
 		if err == nil {
@@ -127,8 +133,7 @@ func beatProcess() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		p.spread(func(i int) { hearts[i].Beat() })
-		return nil
+		select {} // until it is killed
 	}}
 	p.flags(c)
 	return c
