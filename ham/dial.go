@@ -115,16 +115,12 @@ func (c *Client) redial(ctx context.Context, old *receive.Conn) error {
 	if conn, err := c.current(); err != nil || conn != old {
 		return err
 	}
-	if err := c.opt.runs(); err != nil {
-		return err
+	conn, a, err := c.opt.open(ctx)
+	again := patience{}
+	for old != nil && (errors.Is(err, ErrNoHAM) || over(err)) && again.waitFor(ctx, dialWithin) { // it was there, and is being started again
+		conn, a, err = c.opt.open(ctx)
 	}
-	conn, err := c.opt.dial(ctx)
 	if err != nil {
-		return err
-	}
-	a, err := talk.Ask(ctx, conn, harmless())
-	if err != nil {
-		_ = conn.Close()
 		return err
 	}
 	c.mu.Lock()
@@ -139,6 +135,22 @@ func (c *Client) redial(ctx context.Context, old *receive.Conn) error {
 	}
 	c.conn, c.id = conn, a.Client
 	return nil
+}
+
+// open makes a new open, of which HAM is known to know.
+func (o *options) open(ctx context.Context) (*receive.Conn, talk.Answer, error) {
+	if err := o.runs(); err != nil {
+		return nil, talk.Answer{}, err
+	}
+	conn, err := o.dial(ctx)
+	if err != nil {
+		return nil, talk.Answer{}, err
+	}
+	a, err := talk.Ask(ctx, conn, harmless())
+	if err != nil {
+		_ = conn.Close()
+	}
+	return conn, a, err
 }
 
 func (o *options) dial(ctx context.Context) (*receive.Conn, error) {

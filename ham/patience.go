@@ -19,11 +19,14 @@ type patience struct {
 }
 
 // wait pauses before the next attempt. It reports whether one is to be made.
-func (p *patience) wait(ctx context.Context) bool {
+func (p *patience) wait(ctx context.Context) bool { return p.waitFor(ctx, outage) }
+
+// waitFor is wait with another bound for all attempts together.
+func (p *patience) waitFor(ctx context.Context, most time.Duration) bool {
 	if p.since.IsZero() {
 		p.since = time.Now()
 	}
-	return time.Since(p.since) < outage && sleep(ctx, p.next(lastPause))
+	return time.Since(p.since) < most && sleep(ctx, p.next(lastPause))
 }
 
 // next returns the next pause, which is twice as long as the one before, up to the longest.
