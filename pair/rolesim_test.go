@@ -117,6 +117,9 @@ func (s *sim) deliver(p *simProc, dieAfter int) {
 	ev := p.todo[0]
 	p.todo = p.todo[1:]
 	ev.at = s.now
+	if ev.kind == evSynced && ev.seat > 0 && (p.log == nil || p.log.reader.id+1 != ev.seat) {
+		return // its connection was closed meanwhile: nobody reads that
+	}
 	effects := p.r.step(ev)
 	if ev.kind != evTick || len(effects) > 0 {
 		s.note("%v process %d: event %d (won %v, proof %v, hand %v) -> %v/%d, effects %v", s.now, p.id, ev.kind, ev.won, ev.proof, ev.hand, p.r.role, p.r.partner, kinds(effects))
@@ -214,7 +217,7 @@ func (s *sim) perform(p *simProc, e effect) {
 	case doAckSynced:
 		p.whole = true
 		if l := p.log; l.writer.log == l {
-			s.post(l.writer, event{kind: evSynced})
+			s.post(l.writer, event{kind: evSynced, seat: p.id + 1}) // by the connection of this very backup
 		}
 	case doLeave:
 		s.leave(p, e.err)
