@@ -2,6 +2,7 @@ package drill
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,15 +13,17 @@ import (
 // A server that answers at once but for an outage of 300 ms: every request that falls into it waits for its end.
 func TestAnOutageIsFeltByAllRequestsThatFallIntoIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var up time.Time
+		var up atomic.Pointer[time.Time]
+		up.Store(&time.Time{})
 		c := &Config{Rate: 1000, Clients: 4, Call: func(context.Context) error {
-			time.Sleep(max(time.Until(up), 0) + 10*time.Microsecond)
+			time.Sleep(max(time.Until(*up.Load()), 0) + 10*time.Microsecond)
 			return nil
 		}}
 		l := c.startLoad(t.Context())
 		time.Sleep(c.runUp() + time.Millisecond/2)
 		l.mark()
-		up = time.Now().Add(300 * time.Millisecond)
+		end := time.Now().Add(300 * time.Millisecond)
+		up.Store(&end)
 		time.Sleep(time.Second)
 		res := l.result()
 		require.False(t, res.Void)
