@@ -179,7 +179,11 @@ func (h *host) finish() {
 		h.Errorf("broken promise: HAM stops when its keeper is asked to\n%s", h.log)
 		_ = h.cmd.Process.Kill()
 	}
-	for _, id := range h.left() {
+	left := h.left()
+	for end := time.Now().Add(leftWithin); len(left) > 0 && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		left = h.left() // a backup that was being started finds out that nobody wants it any more
+	}
+	for _, id := range left {
 		h.Errorf("broken promise: HAM leaves no process behind: %d is there\n%s", id, h.log)
 		_ = unix.Kill(id, unix.SIGKILL)
 	}
@@ -190,6 +194,9 @@ func (h *host) finish() {
 		h.Logf("the log of HAM:\n%s", h.log)
 	}
 }
+
+// leftWithin is how long a process may take to find out that it is not needed.
+const leftWithin = 5 * time.Second
 
 // left returns the processes that have the run directory in their environment or arguments, or hold a file of the test's open.
 func (h *host) left() (pids []int) {
@@ -202,7 +209,6 @@ func (h *host) left() (pids []int) {
 		env, _ := os.ReadFile(d + "/environ")
 		args, _ := os.ReadFile(d + "/cmdline")
 		if bytes.Contains(env, []byte(h.root)) || bytes.Contains(args, []byte(h.root)) || holdsOpen(d, h.dir()) {
-			h.Logf("%d is there: %q", pid, args)
 			pids = append(pids, pid)
 		}
 	}
