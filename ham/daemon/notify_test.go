@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/1fb4ed1c/tandem/ham/core"
+	"github.com/1fb4ed1c/tandem/internal/proc"
 )
 
 // speaker is an entity that says by sd_notify(3) what it is told to, as existing daemons do by themselves.
@@ -187,8 +188,10 @@ address = "%s"
 		e := h.restarted("p", n)
 		require.Equal(t, fmt.Sprint(e.Process.PID, " web"), ask())
 		ham, _ := h.protected()
+		id := proc.ID{PID: e.Process.PID, Start: e.Process.Start}
 		require.NoError(t, unix.Kill(e.Process.PID, unix.SIGKILL))
 		require.NoError(t, unix.Kill(ham, unix.SIGKILL))
+		h.until("the program is dead", func() bool { return !id.Alive() }) // whom it still accepts dies with it
 		require.NotEqual(t, fmt.Sprint(e.Process.PID, " web"), ask(), "broken promise: who comes meanwhile is served by the next one")
 	}
 }
