@@ -41,6 +41,7 @@ type keeper struct {
 	asking   chan error    // outcome of that; nil: it is not being asked
 	ending   chan error    // outcome of asking HAM to end the one entity; nil: it was not asked
 	exit     int
+	signals  []syscall.Signal // that wait to be passed on
 }
 
 const (
@@ -141,6 +142,7 @@ func (k *keeper) run(ctx context.Context) error {
 				k.stop()
 			}
 		case <-tick.C:
+			k.passOn(work)
 			k.checkOnce(work)
 		}
 	}
@@ -243,12 +245,10 @@ func (k *keeper) signalled(ctx context.Context, sig syscall.Signal) {
 			k.stop()
 		}
 	case k.cfg.Once != "":
-		if e := k.once(ctx); e != nil && e.Alive() {
-			if p, err := proc.Open(proc.ID{PID: e.Process.PID, Start: e.Process.Start}); err == nil {
-				_ = p.Signal(sig)
-				_ = p.Close()
-			}
+		if len(k.signals) < mostSignals {
+			k.signals = append(k.signals, sig)
 		}
+		k.passOn(ctx)
 	case sig == unix.SIGHUP && k.cfg.Reload != nil:
 		specs, err := k.cfg.Reload(ctx)
 		if err != nil {
@@ -262,6 +262,28 @@ func (k *keeper) signalled(ctx context.Context, sig syscall.Signal) {
 		k.cfg.Entities = specs
 		k.declare(ctx, specs)
 	}
+}
+
+// mostSignals bounds the signals that wait for a process.
+const mostSignals = 64
+
+// passOn sends the one entity the signals that have come for it. Those that come while it has no process, or while HAM does not know of
+// it yet, wait for that.
+func (k *keeper) passOn(ctx context.Context) {
+	if len(k.signals) == 0 {
+		return
+	}
+	e := k.once(ctx)
+	if e == nil || !e.Alive() {
+		return
+	}
+	if p, err := proc.Open(proc.ID{PID: e.Process.PID, Start: e.Process.Start}); err == nil {
+		for _, sig := range k.signals {
+			_ = p.Signal(sig) // an error: it has just ended
+		}
+		_ = p.Close()
+	}
+	k.signals = nil
 }
 
 // end has the one entity ended, so that its status will be known before HAM is stopped.
